@@ -1,0 +1,130 @@
+"""Checkpoints: what a run leaves on disk, and why a crash cannot spoil it.
+
+    runs/quick/
+        config.json       the model, the settings of its training, the data, the versions
+        tokenizer.json    the vocabulary
+        step-000500/      weights.safetensors     the parameters
+                          optimizer.safetensors   Adam's moments m and v
+                          state.json              steps done, best validation loss, time spent
+        losses.csv, loss.png, metrics.json        the diary, its picture, the result (train.py)
+
+Arrays are safetensors, a list of names and shapes before the bare numbers; all else is JSON.
+Loading either runs no code; loading a pickle would.
+
+A step's folder is written under another name and renamed when it is whole (files.py). Only then
+are older steps removed: whenever the power fails, the newest `step-` folder is a good one. Random
+numbers need no saving: the batch of step i is drawn from `default_rng([seed, i])`, so the number
+of steps done is all that resuming must know.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from nanollm import backend
+from nanollm.errors import InputError
+from nanollm.files import flush, read_json, write_json
+
+
+def step_folders(run):
+    """The step folders of a run, oldest first."""
+    return sorted((p for p in Path(run).glob("step-*") if p.is_dir()), key=lambda p: p.name[5:].zfill(12))
+
+
+def save(run, step, model, optimizer, state):
+    """Write run/step-000123, then remove older steps; returns the folder.
+
+    model      a Layer;     optimizer   its {"t": steps, "m": {path: array}, "v": {path: array}}
+    state      a JSON object
+
+    Raises InputError where the disk is full or not ours; the checkpoint before stays as it is.
+    """
+    run = Path(run)
+    folder, partial = run / f"step-{step:06d}", run / ".step.partial"
+    if not folder.exists():                             # else it is whole, and the same
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            save_arrays(partial / "weights.safetensors", model.state_dict())
+            save_arrays(partial / "optimizer.safetensors", moments(optimizer))
+            write_json(partial / "state.json", {"step": step, **state})
+            flush(partial)
+            os.replace(partial, folder)
+            flush(run)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise InputError(f"step {step} could not be saved in {run} ({error}); "
+                             "the checkpoint before it is untouched") from None
+    for old in step_folders(run):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def load(run, model, optimizer=None):
+    """Fill `model`, and the optimizer's state if given, from the newest step; returns its state.
+
+    Raises InputError where a file is missing, damaged, or does not fit the model.
+    """
+    folder = newest(run)
+    state = read_json(folder / "state.json")
+    if type(state.get("step")) is not int:
+        raise InputError(f"{folder / 'state.json'} does not say how many steps were done")
+    weights = load_arrays(folder / "weights.safetensors", model.parameters())
+    if optimizer is not None:
+        arrays = load_arrays(folder / "optimizer.safetensors", moments(optimizer))
+        for key, a in arrays.items():
+            name, path = key.split(".", 1)
+            optimizer[name][path] = backend.module().array(a)
+        optimizer["t"] = state["step"]
+    model.load_state_dict(weights)
+    return state
+
+
+def newest(run):
+    """The newest step folder of a run. Raises InputError where there is no run, or no step yet."""
+    run = Path(run)
+    if not run.is_dir():
+        raise InputError(f"there is no run {run}; `python -m nanollm train` makes one")
+    if not (run / "config.json").is_file():
+        raise InputError(f"{run} is not the folder of a run: it has no config.json")
+    found = step_folders(run)
+    if not found:
+        raise InputError(f"the run {run} has saved no step yet, so there is nothing to load; "
+                         "remove it and train anew")
+    return found[-1]
+
+
+def moments(optimizer):
+    """{"m.path": array, "v.path": array}: an optimizer's arrays by one name each."""
+    return {f"{name}.{path}": a for name in optimizer if name != "t"
+            for path, a in optimizer[name].items()}
+
+
+def save_arrays(path, arrays):
+    numpy = backend.module().numpy
+    save_file({name: np.ascontiguousarray(numpy(a)) for name, a in arrays.items()}, path)
+    flush(path)
+
+
+def load_arrays(path, like):
+    """{name: array} from a safetensors file, named and shaped as in `like`, or InputError."""
+    try:
+        arrays = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: the checkpoint is not whole") from None
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged or cut short ({error})") from None
+    missing, extra = like.keys() - arrays.keys(), arrays.keys() - like.keys()
+    if missing or extra:
+        raise InputError(f"{path} belongs to another model: missing {sorted(missing)[:2]}, "
+                         f"not known here {sorted(extra)[:2]}")
+    for name, a in arrays.items():
+        if a.shape != tuple(like[name].shape):
+            raise InputError(f"{path}: {name} has shape {a.shape}, but by config.json it is "
+                             f"{tuple(like[name].shape)}")
+    return arrays

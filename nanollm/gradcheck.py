@@ -1,0 +1,212 @@
+"""Is a backward right? Nudge each input by ε and see how far the outputs move.
+
+Equation    J_ij = ∂y_j/∂x_i ≈ (y_j(x + ε e_i) - y_j(x - ε e_i)) / 2ε,     dx_i = Σ_j J_ij dy_j
+            A backward never builds J: it is the short way to the product J dy. The check goes the
+            long way, one entry of x at a time, in float64.
+            Whole models have too many entries. There, one number is compared for one random
+            direction d of all parameters θ:  (L(θ + ε d) - L(θ - ε d)) / 2ε = Σ_i dθ_i d_i.
+
+dy is random. With dy = 1 the loss of a softmax would be the constant "number of rows", its gradient
+zero, and a backward that returns zeros would pass.
+
+    gradcheck.op("softmax", x)                  an op of the current backend
+    gradcheck.check(forward, backward, [x])     your own pair
+"""
+
+import functools
+import inspect
+from typing import NamedTuple
+
+import numpy as np
+
+from nanollm import backend, diagnosis
+
+FLOOR = 1e-2      # errors are relative to the gradient's largest entry, or to this if that is less
+
+
+class GradientError(AssertionError):
+    """A backward is wrong; the message says where, and what the evidence suggests."""
+
+
+class Result(NamedTuple):
+    """What a passed check has seen: the error of each input's gradient."""
+
+    op: str
+    errors: dict        # name of the input → largest error, relative to the largest entry
+
+    @property
+    def worst(self):
+        return max(self.errors.values(), default=0.0)
+
+    def __str__(self):
+        errors = "   ".join(f"{name} {error:.1e}" for name, error in self.errors.items())
+        return f"{self.op:18} {errors or 'nothing to differentiate'}"
+
+
+def op(name, *inputs, **settings):
+    """Check the op `name` of the current backend."""
+    kernels = backend.module()
+    forward, backward = backend.lookup(name)
+
+    @functools.wraps(forward)
+    def host_forward(*arrays, **settings):
+        y, saved = forward(*(put(a, kernels) for a in arrays), **settings)
+        return each(kernels.numpy, y), saved
+
+    @functools.wraps(backward)
+    def host_backward(dy, saved):
+        dxs = backward(each(kernels.array, dy), saved)
+        return tuple(None if dx is None else kernels.numpy(dx) for dx in dxs)
+
+    return check(host_forward, host_backward, inputs, settings)
+
+
+def check(forward, backward, inputs, settings=None, rng=None, eps=1e-6, tol=1e-7):
+    """Compare a backward with central differences, entry by entry; return a Result.
+
+    inputs      arrays: those of real numbers are checked (on float64 copies); whole numbers, bools
+                and None have no gradient
+    eps, tol    the step, and the error that is allowed (FLOOR says relative to what)
+
+    Raises GradientError.
+    """
+    settings, rng = settings or {}, rng or np.random.default_rng(0)
+    names, inputs = diagnosis.named(forward, inputs)
+    inputs = [np.array(x, np.float64) if is_real(x) else x for x in inputs]
+    op = backward.__name__
+    before = [None if x is None else x.copy() for x in inputs]
+
+    y, saved = forward(*inputs, **settings)
+    same_bits(forward.__name__, "y", y, forward(*inputs, **settings)[0])
+    dy = each(lambda a: np.asarray(rng.standard_normal(a.shape)), y)
+    kept = each(np.copy, dy)
+    dxs = backward(dy, saved)
+    if not isinstance(dxs, tuple) or len(dxs) != len(inputs):
+        count = len(dxs) if isinstance(dxs, tuple) else f"a {type(dxs).__name__}"
+        fail(op, f"it returned {count}", f"expected a tuple of {len(inputs)}, one gradient for each "
+             f"of {', '.join(names)} (None where there is none)")
+    first = [None if dx is None else np.array(dx) for dx in dxs]
+    for name, dx, again in zip(names, first, backward(dy, saved)):
+        if dx is not None:
+            same_bits(op, f"the gradient of {name}", dx, again)
+    for name, x, x_before in zip([*names, "dy"], [*inputs, dy], [*before, kept]):
+        if x is not None and not all(map(np.array_equal, flat(x), flat(x_before))):
+            fail(op, f"the pair modified {name}", "ops are pure: write into a new array")
+
+    errors = {}
+    for i, (name, x, dx) in enumerate(zip(names, inputs, first)):
+        if not is_real(x):
+            if dx is not None:
+                fail(op, f"{name} got a gradient, expected None",
+                     f"{name} holds {'nothing' if x is None else x.dtype}, which cannot be nudged; "
+                     "make it float if it is meant to be real numbers")
+            continue
+        if dx is None:
+            fail(op, f"the gradient of {name} is None", f"y depends on {name}, so it has a gradient")
+        parts = jacobian(forward, inputs, i, settings, eps) * np.concatenate(
+            [a.reshape(-1) for a in flat(dy)])                  # (x.size, y.size)  J_ij dy_j
+        expected = parts.sum(axis=1).reshape(x.shape)
+        if dx.shape != x.shape or dx.dtype != x.dtype:
+            fail(op, f"the gradient of {name} is {dx.dtype} {dx.shape}, expected {x.dtype} "
+                 f"{x.shape}", *diagnosis.of_shape(dx, expected))
+        if not np.isfinite(dx).all():
+            where = diagnosis.entry(name, np.argwhere(~np.isfinite(dx))[0])
+            fail(op, f"the gradient of {name} is {dx[~np.isfinite(dx)][0]} at {where}, in "
+                 f"{np.count_nonzero(~np.isfinite(dx))} of {dx.size} entries",
+                 "look for 0 / 0, log(0), or an exp that overflows")
+        error = np.abs(dx - expected) / max(np.abs(expected).max(initial=0), FLOOR)
+        errors[name] = float(error.max(initial=0))
+        if errors[name] > tol:
+            at = np.unravel_index(error.argmax(), x.shape)
+            fail(op, f"the gradient of {name} is wrong",
+                 f"at {diagnosis.entry(name, at)}: expected {expected[at]:.6g}, got {dx[at]:.6g}",
+                 *diagnosis.of_values(dx, expected, parts, flat(dy), inputs,
+                                      diagnosis.sizes(forward, names, inputs, settings)))
+    return Result(forward.__name__, errors)
+
+
+def jacobian(forward, inputs, i, settings, eps):
+    """J (x.size, y.size) for x = inputs[i], by central differences; x is put back."""
+    x = inputs[i]
+    rows = []
+    for at in np.ndindex(x.shape):
+        kept = x[at]
+        ys = []
+        for nudged in kept + eps, kept - eps:
+            x[at] = nudged
+            y = forward(*inputs, **settings)[0]
+            ys.append(np.concatenate([np.reshape(a, -1) for a in flat(y)]))
+        x[at] = kept
+        rows.append((ys[0] - ys[1]) / ((kept + eps) - (kept - eps)))   # the step as rounded
+    return np.array(rows).reshape(x.size, -1)
+
+
+def check_direction(loss, parameters, gradients, rng, *, directions=3, eps=1e-6, tol=1e-7):
+    """Check a whole model's gradients along random directions of all its parameters at once.
+
+    loss        a function without arguments: the loss, one number, from the parameters as they are
+    parameters  {path: Tensor} in float64, nudged in place and put back
+    gradients   {path: array}, the same paths
+
+    Returns the worst error, relative to the length of the whole gradient: |Σ dθ d| is about that
+    long. Raises GradientError naming the parameters that disagree when nudged alone.
+    """
+    for path, t in parameters.items():
+        if t.dtype != np.float64:
+            raise GradientError(f"check_direction: {path} is {t.dtype}; a step of {eps} drowns in "
+                                "rounding unless the model is float64 (model.to('float64'))")
+
+    def compare(paths):
+        """(expected, got, error) along one random direction of these parameters."""
+        kept = {path: parameters[path].data.copy() for path in paths}
+        d = {path: rng.standard_normal(kept[path].shape) for path in paths}
+        losses = []
+        for step in eps, -eps:
+            for path in paths:
+                parameters[path].data[...] = kept[path] + step * d[path]
+            losses.append(float(loss()))
+        for path in paths:
+            parameters[path].data[...] = kept[path]
+        expected = (losses[0] - losses[1]) / (2 * eps)
+        got = sum(float((gradients[path] * d[path]).sum()) for path in paths)
+        length = sum(float((gradients[path] ** 2).sum()) for path in paths) ** 0.5
+        return expected, got, abs(expected - got) / max(length, FLOOR)
+
+    worst = max(compare(list(parameters))[2] for _ in range(directions))
+    if not worst <= tol:
+        alone = {path: compare([path]) for path in parameters}
+        wrong = [f"{path}: expected {e:.6g}, got {g:.6g} along a random direction"
+                 for path, (e, g, error) in alone.items() if not error <= tol]
+        raise GradientError("\n  ".join([
+            f"the model's gradient is off by {worst:.1e}, relative to its length", *wrong[:8],
+            *([f"and {len(wrong) - 8} more parameters"] if len(wrong) > 8 else [])]))
+    return worst
+
+
+def fail(op, what, *evidence):
+    raise GradientError("\n  ".join([f"{op}: {what}", *evidence]))
+
+
+def same_bits(op, what, first, second):
+    """Raise GradientError unless two calls gave the same arrays."""
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(flat(first), flat(second))):
+        fail(op, f"two calls gave different results for {what}",
+             "look for randomness, an array that is never filled, or a buffer or saved array that "
+             "the first call changed")
+
+
+def is_real(x):
+    return x is not None and x.dtype.kind == "f"
+
+
+def put(x, kernels):
+    return None if x is None else kernels.array(x)
+
+
+def each(f, y):
+    """f of y, or of each array if y is a tuple."""
+    return tuple(map(f, y)) if isinstance(y, tuple) else f(y)
+
+
+def flat(y):
+    return list(y) if isinstance(y, tuple) else [y]

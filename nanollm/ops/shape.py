@@ -1,0 +1,96 @@
+"""Shape ops: rearrange numbers, or add them up, without changing what they mean.
+
+Equation    reshape, transpose   the same numbers under another address
+            concat, split        arrays joined along one axis; one array cut into equal parts
+            sum                  y = Σ x over `axis` (all axes if None)
+            mean                 y = (1/n) Σ x, n the number of entries that are averaged
+
+Shapes      as NumPy's functions of the same names; split: x (..., P K) → P arrays (..., K)
+Saved       shapes, axes and sizes only; the data is not needed
+
+Backward    Moving a number moves its gradient back along the same way: reshape to the old
+            shape, transpose by the inverse permutation, split what was joined, join what was cut.
+            A sum passes its gradient to each of its terms, and a mean the n-th part of it.
+            Hence sum's backward is a broadcast, as a broadcast's backward is a sum.
+
+Source      NumPy's definitions
+Kernels     none: a view costs nothing, and NumPy's copies run at memory speed
+Used by     heads of attention (reshape, transpose, split), losses (mean)
+"""
+
+import builtins
+import math
+
+import numpy as np
+
+from nanollm.errors import InputError
+
+
+def reshape(x, *, shape):
+    if -1 not in shape and math.prod(shape) != x.size:
+        raise InputError(f"reshape: {x.shape} has {x.size} entries, {tuple(shape)} has "
+                         f"{math.prod(shape)}")
+    return x.reshape(shape), (x.shape,)
+
+
+def reshape_backward(dy, saved):
+    (shape,) = saved
+    return (dy.reshape(shape),)
+
+
+def transpose(x, *, axes):
+    if sorted(a % x.ndim for a in axes) != list(range(x.ndim)):
+        raise InputError(f"transpose: axes {axes} are not an order of the {x.ndim} axes of x")
+    return x.transpose(axes), (axes,)
+
+
+def transpose_backward(dy, saved):
+    (axes,) = saved
+    return (dy.transpose(np.argsort([a % dy.ndim for a in axes])),)
+
+
+def concat(*xs, axis=-1):
+    axis %= xs[0].ndim
+    if len({x.shape[:axis] + x.shape[axis + 1:] for x in xs}) > 1:
+        raise InputError(f"concat: shapes {[x.shape for x in xs]} differ beside axis {axis}")
+    return np.concatenate(xs, axis=axis), (axis, [x.shape[axis] for x in xs])
+
+
+def concat_backward(dy, saved):
+    axis, sizes = saved
+    return tuple(np.split(dy, np.cumsum(sizes)[:-1], axis=axis))
+
+
+def split(x, *, parts, axis=-1):
+    if x.shape[axis] % parts:
+        raise InputError(f"split: axis {axis} of {x.shape} cannot be cut into {parts} equal parts")
+    return tuple(np.split(x, parts, axis=axis)), (axis,)
+
+
+def split_backward(dy, saved):
+    (axis,) = saved
+    return (np.concatenate(dy, axis=axis),)
+
+
+def sum(x, *, axis=None, keepdims=False):
+    return x.sum(axis=axis, keepdims=keepdims), (x.shape, axis, keepdims)
+
+
+def sum_backward(dy, saved):
+    shape, axis, keepdims = saved
+    if not keepdims:
+        axes = range(len(shape)) if axis is None else np.atleast_1d(axis)
+        kept = {a % len(shape) for a in axes}
+        dy = np.reshape(dy, [1 if i in kept else n for i, n in enumerate(shape)])
+    return (np.broadcast_to(dy, shape),)
+
+
+def mean(x, *, axis=None, keepdims=False):
+    y, saved = sum(x, axis=axis, keepdims=keepdims)
+    n = x.size // builtins.max(y.size, 1)                       # entries in each average
+    return y / n, (n, saved)
+
+
+def mean_backward(dy, saved):
+    n, saved = saved
+    return sum_backward(dy / n, saved)

@@ -1,0 +1,24 @@
+"""Text as numbers, and back: tokenizers, each with the same few methods.
+
+    tokenizer = Characters.train(text)   or   BytePairs.train(text, vocab=1000)
+    ids = tokenizer.encode(text)         text of any length  →  (T,) int64
+    text = tokenizer.decode(ids)         decode_bytes, stream() for text as it is generated
+    tokenizer.save(path); load(path)     one JSON file
+    tokenizer.vocab, tokenizer.special   number of tokens; {name: id} of those that are not text
+"""
+
+from nanollm.errors import InputError
+from nanollm.text import files
+from nanollm.text.byte_pairs import BytePairs
+from nanollm.text.characters import Characters
+
+KINDS = {cls.kind: cls for cls in (Characters, BytePairs)}
+
+
+def load(path):
+    """The tokenizer that save() wrote to `path`, of whichever kind."""
+    kind = files.read(path).get("kind")
+    if kind not in list(KINDS):                     # a list: kind may be anything JSON holds
+        raise InputError(f"{path} holds a tokenizer of kind {kind!r}: expected one of "
+                         f"{', '.join(KINDS)}")
+    return KINDS[kind].load(path)
