@@ -32,7 +32,8 @@ from nanollm.files import flush, read_json, write_json
 
 def step_folders(run):
     """The step folders of a run, oldest first."""
-    return sorted((p for p in Path(run).glob("step-*") if p.is_dir()), key=lambda p: p.name[5:].zfill(12))
+    found = (p for p in Path(run).glob("step-*") if p.name[5:].isdecimal() and p.is_dir())
+    return sorted(found, key=lambda p: int(p.name[5:]))
 
 
 def save(run, step, model, optimizer, state):
@@ -70,7 +71,11 @@ def load(run, model, optimizer=None):
 
     Raises InputError where a file is missing, damaged, or does not fit the model.
     """
-    folder = newest(run)
+    folders = step_folders(run)
+    if not folders:
+        raise InputError(f"the run {run} has saved no step, so there is nothing to load; "
+                         "remove it and train anew")
+    folder = folders[-1]
     state = read_json(folder / "state.json")
     if type(state.get("step")) is not int:
         raise InputError(f"{folder / 'state.json'} does not say how many steps were done")
@@ -83,20 +88,6 @@ def load(run, model, optimizer=None):
         optimizer["t"] = state["step"]
     model.load_state_dict(weights)
     return state
-
-
-def newest(run):
-    """The newest step folder of a run. Raises InputError where there is no run, or no step yet."""
-    run = Path(run)
-    if not run.is_dir():
-        raise InputError(f"there is no run {run}; `python -m nanollm train` makes one")
-    if not (run / "config.json").is_file():
-        raise InputError(f"{run} is not the folder of a run: it has no config.json")
-    found = step_folders(run)
-    if not found:
-        raise InputError(f"the run {run} has saved no step yet, so there is nothing to load; "
-                         "remove it and train anew")
-    return found[-1]
 
 
 def moments(optimizer):

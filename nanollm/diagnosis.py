@@ -83,8 +83,8 @@ def factor(ratio, sizes):
         lines.append(f"{ratio:.6g} is {', or '.join(many)}: a division by it is missing (a sum for "
                      "a mean), or a factor is there once too often")
     if few:
-        lines.append(f"{ratio:.6g} is 1 / {1 / ratio:.6g}, which is {', or '.join(few)}: a division "
-                     "by it too many (a mean for a sum), or a factor is missing")
+        lines.append(f"{ratio:.6g} is 1 / {1 / ratio:.6g}, which is {', or '.join(few)}: a "
+                     "division by it too many (a mean for a sum), or a factor is missing")
     return lines
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from nanollm import backend, diagnosis
 
+STEP = 2.0 ** -20 # about 1e-6; adding a power of two to a whole number is exact
 FLOOR = 1e-2      # errors are relative to the gradient's largest entry, or to this if that is less
 
 
@@ -61,7 +62,7 @@ def op(name, *inputs, **settings):
     return check(host_forward, host_backward, inputs, settings)
 
 
-def check(forward, backward, inputs, settings=None, rng=None, eps=1e-6, tol=1e-7):
+def check(forward, backward, inputs, settings=None, rng=None, eps=STEP, tol=1e-7):
     """Compare a backward with central differences, entry by entry; return a Result.
 
     inputs      arrays: those of real numbers are checked (on float64 copies); whole numbers, bools
@@ -83,8 +84,8 @@ def check(forward, backward, inputs, settings=None, rng=None, eps=1e-6, tol=1e-7
     dxs = backward(dy, saved)
     if not isinstance(dxs, tuple) or len(dxs) != len(inputs):
         count = len(dxs) if isinstance(dxs, tuple) else f"a {type(dxs).__name__}"
-        fail(op, f"it returned {count}", f"expected a tuple of {len(inputs)}, one gradient for each "
-             f"of {', '.join(names)} (None where there is none)")
+        fail(op, f"it returned {count}", f"expected a tuple of {len(inputs)}, one gradient for "
+             f"each of {', '.join(names)} (None where there is none)")
     first = [None if dx is None else np.array(dx) for dx in dxs]
     for name, dx, again in zip(names, first, backward(dy, saved)):
         if dx is not None:
@@ -102,7 +103,8 @@ def check(forward, backward, inputs, settings=None, rng=None, eps=1e-6, tol=1e-7
                      "make it float if it is meant to be real numbers")
             continue
         if dx is None:
-            fail(op, f"the gradient of {name} is None", f"y depends on {name}, so it has a gradient")
+            fail(op, f"the gradient of {name} is None",
+                 f"y depends on {name}, so it has a gradient")
         parts = jacobian(forward, inputs, i, settings, eps) * np.concatenate(
             [a.reshape(-1) for a in flat(dy)])                  # (x.size, y.size)  J_ij dy_j
         expected = parts.sum(axis=1).reshape(x.shape)
@@ -128,8 +130,8 @@ def check(forward, backward, inputs, settings=None, rng=None, eps=1e-6, tol=1e-7
 def jacobian(forward, inputs, i, settings, eps):
     """J (x.size, y.size) for x = inputs[i], by central differences; x is put back."""
     x = inputs[i]
-    rows = []
-    for at in np.ndindex(x.shape):
+    J = np.zeros((x.size, sum(a.size for a in flat(forward(*inputs, **settings)[0]))))
+    for row, at in zip(J, np.ndindex(x.shape)):
         kept = x[at]
         ys = []
         for nudged in kept + eps, kept - eps:
@@ -137,11 +139,11 @@ def jacobian(forward, inputs, i, settings, eps):
             y = forward(*inputs, **settings)[0]
             ys.append(np.concatenate([np.reshape(a, -1) for a in flat(y)]))
         x[at] = kept
-        rows.append((ys[0] - ys[1]) / ((kept + eps) - (kept - eps)))   # the step as rounded
-    return np.array(rows).reshape(x.size, -1)
+        row[:] = (ys[0] - ys[1]) / ((kept + eps) - (kept - eps))       # the step as rounded
+    return J
 
 
-def check_direction(loss, parameters, gradients, rng, *, directions=3, eps=1e-6, tol=1e-7):
+def check_direction(loss, parameters, gradients, rng, *, directions=3, eps=STEP, tol=1e-7):
     """Check a whole model's gradients along random directions of all its parameters at once.
 
     loss        a function without arguments: the loss, one number, from the parameters as they are

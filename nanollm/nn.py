@@ -175,6 +175,23 @@ class Block(Layer):
         x, y = self.norm2(x, branch)
         return x, drop(self.mlp(y), self.dropout, rng)
 
+    def step(self, x, memory):
+        """x (1, C) of one new token, without a tape; its key and value join the memory."""
+        kernels, attention, mlp = backend.module(), self.attention, self.mlp
+        x = kernels.attention_step_(
+            x, self.norm1.gamma.data, data(self.norm1.beta), attention.qkv.w.data,
+            data(attention.qkv.b), attention.out.w.data, data(attention.out.b), memory.k[0],
+            memory.v[0], length=memory.length, heads=attention.heads, eps=self.norm1.eps)
+        memory.length += 1
+        return kernels.mlp_step(
+            x, self.norm2.gamma.data, data(self.norm2.beta), mlp.inner.w.data, data(mlp.inner.b),
+            mlp.outer.w.data, data(mlp.outer.b), exact=mlp.exact, eps=self.norm2.eps)
+
+
+def data(tensor):
+    """The tensor's array, or None where there is no tensor."""
+    return None if tensor is None else tensor.data
+
 
 def drop(x, rate, rng):
     """Dropout while training: only with a generator and a rate above 0."""

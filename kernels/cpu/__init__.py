@@ -23,3 +23,4 @@ from kernels.cpu.attention import self_attention, self_attention_backward
 from kernels.cpu.dropout import dropout, dropout_backward
 from kernels.cpu.descent import momentum_, sgd_, squared_norm
 from kernels.cpu.adam import adam_, adamw_
+from kernels.cpu.decode import attention_step_, mlp_step

@@ -23,7 +23,7 @@ ENOUGH = 2 ** 20                                 # multiplications a thread must
 
 
 @kernel
-def _softmax(p, first, scale):                   # (B, H, T, S) in place; row t sees first + t keys
+def softmax_rows(p, first, scale):               # (B, H, T, S) in place; row t sees first + t keys
     B, H, T, S = p.shape
     zero, one = p.dtype.type(0), p.dtype.type(1)
     scale = p.dtype.type(scale)
@@ -98,7 +98,7 @@ def forward(q, k, v, y, mask, causal, whole=False):
             if mask is not None:
                 np.copyto(scores, -np.inf, where=~mask[b, :, rows, :keys])
             first = rows.start + S - T + 1 if causal else S
-            _softmax(scores, first, 1 / math.sqrt(D))
+            softmax_rows(scores, first, 1 / math.sqrt(D))
             np.matmul(scores, v[b, :, :keys], out=y[b, :, rows])
 
     shared_out(part, B, p.size * D)

@@ -20,7 +20,7 @@ ROOT_HALF, ROOT_1_OVER_2PI = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
 
 @kernel
-def _tanh_form(x, y, b):                         # (N, F), (N, F), (F,)
+def tanh_form(x, y, b):                         # (N, F), (N, F), (F,)
     of = x.dtype.type
     half, one, scale, cubic = of(0.5), of(1), of(ROOT_2_OVER_PI), of(CUBIC)
     for n in range(x.shape[0]):
@@ -30,7 +30,7 @@ def _tanh_form(x, y, b):                         # (N, F), (N, F), (F,)
 
 
 @kernel
-def _tanh_form_backward(dy, x, dx, b, db):       # (N, F) ×3, (F,), (F,)
+def tanh_form_backward(dy, x, dx, b, db):       # (N, F) ×3, (F,), (F,)
     of = x.dtype.type
     half, one, scale, cubic = of(0.5), of(1), of(ROOT_2_OVER_PI), of(CUBIC)
     three_cubic = of(3 * CUBIC)
@@ -45,7 +45,7 @@ def _tanh_form_backward(dy, x, dx, b, db):       # (N, F) ×3, (F,), (F,)
 
 
 @kernel
-def _erf_form(x, y, b):
+def erf_form(x, y, b):
     of = x.dtype.type
     half, one, root = of(0.5), of(1), of(ROOT_HALF)
     for n in range(x.shape[0]):
@@ -55,7 +55,7 @@ def _erf_form(x, y, b):
 
 
 @kernel
-def _erf_form_backward(dy, x, dx, b, db):
+def erf_form_backward(dy, x, dx, b, db):
     of = x.dtype.type
     half, one, root, density = of(0.5), of(1), of(ROOT_HALF), of(ROOT_1_OVER_2PI)
     for n in range(x.shape[0]):
@@ -71,14 +71,14 @@ def _erf_form_backward(dy, x, dx, b, db):
 def bias_gelu(x, b, *, exact=False):
     expect("bias_gelu", "b", b, x.shape[-1:])
     y = empty_like(x)
-    by_rows(_erf_form if exact else _tanh_form, (as_rows(x), as_rows(y)), b)
+    by_rows(erf_form if exact else tanh_form, (as_rows(x), as_rows(y)), b)
     return y, (x, b, exact)
 
 
 def bias_gelu_backward(dy, saved):
     x, b, exact = saved
     dx, db = empty_like(x), empty_like(b)
-    by_rows(_erf_form_backward if exact else _tanh_form_backward,
+    by_rows(erf_form_backward if exact else tanh_form_backward,
             (as_rows(dy), as_rows(x), as_rows(dx)), b, sums=(db,))
     return dx, db
 

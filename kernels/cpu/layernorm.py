@@ -18,7 +18,7 @@ from nanollm.ops.layernorm import check_layernorm
 
 
 @kernel
-def _forward(s, y, mu, r, gamma, beta, eps):     # (N, C), (N, C), (N,), (N,), (C,), (C,)
+def layernorm_rows(s, y, mu, r, gamma, beta, eps):     # (N, C), (N, C), (N,), (N,), (C,), (C,)
     N, C = s.shape
     one, width = s.dtype.type(1), s.dtype.type(C)
     for n in range(N):
@@ -40,7 +40,7 @@ def _add_forward(x, h, s, y, mu, r, gamma, beta, eps):
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
             s[n, c] = x[n, c] + h[n, c]
-        _forward(s[n:n + 1], y[n:n + 1], mu[n:n + 1], r[n:n + 1], gamma, beta, eps)
+        layernorm_rows(s[n:n + 1], y[n:n + 1], mu[n:n + 1], r[n:n + 1], gamma, beta, eps)
 
 
 @kernel
@@ -68,7 +68,7 @@ def _backward(ds, dy, s, mu, r, dx, gamma, dgamma, dbeta):
 def layernorm(x, gamma, beta=None, *, eps=1e-5):
     check_layernorm(x, gamma, beta)
     y, mu, r = outputs(x)
-    by_rows(_forward, (as_rows(x), as_rows(y), mu, r), gamma, or_zeros(beta, gamma), eps)
+    by_rows(layernorm_rows, (as_rows(x), as_rows(y), mu, r), gamma, or_zeros(beta, gamma), eps)
     return y, (x, mu, r, gamma, beta is not None)
 
 

@@ -1,4 +1,18 @@
-"""One pool of plain threads that runs nogil kernels and single-threaded BLAS calls side by side."""
+"""One pool of plain threads, on which nogil kernels and products in BLAS run side by side.
+
+run         several calls at once. The caller takes the first, and any that no thread has taken by
+            the time it is done: it never waits for a thread to wake up, only for one at work.
+by_rows     one kernel on a batch of rows, each thread on its share of them
+serial      a block in which both do everything on the caller's thread. What `run` runs is in such
+            a block, so a trainer can give each thread a part of its batch and nothing below it
+            splits again.
+
+Which thread takes which call differs from run to run; results do not, as long as `count` does not:
+they come in the order of the calls, and sums over rows are added share by share.
+
+To wake a thread on another core takes 5 µs, or 30 on a virtual machine, and so does the way back.
+A BLAS with threads of its own would fight ours for the cores: `blas_threads(1)` silences it.
+"""
 
 import os
 import threading
@@ -13,26 +27,34 @@ from threadpoolctl import ThreadpoolController
 
 from nanollm.errors import InputError
 
-MOST = 16                                        # more threads than this gain nothing here
-ENOUGH = 2 ** 16                                 # numbers a thread must get to be worth waking
-_alone = ContextVar("alone", default=False)      # True: whoever asks runs everything itself
+MOST = 16                                        # threads, unless NANOLLM_THREADS asks for more
+ENOUGH = 2 ** 17                                 # numbers a thread must get to be worth waking
+_alone = ContextVar("alone", default=False)      # are we in a serial block?
+_jobs = SimpleQueue()                            # (waiting, done) of each `run` that wants help
+_workers = []
+_hiring = threading.Lock()
 
 
 @cache
 def count():
-    """How many threads kernels run on: NANOLLM_THREADS, or the cores this process may use."""
-    asked = os.environ.get("NANOLLM_THREADS", "")
+    """How many threads there are: NANOLLM_THREADS, or the cores this process may use."""
+    asked = os.environ.get("NANOLLM_THREADS")
     if asked:
         if not (asked.isdecimal() and int(asked) > 0):
-            raise InputError(f"NANOLLM_THREADS is {asked!r}; set it to a positive integer")
+            raise InputError(f"NANOLLM_THREADS is {asked!r}; set it to a positive whole number")
         return int(asked)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(cores or 1, MOST)
 
 
+def share_count():
+    """How many calls would run side by side here and now."""
+    return 1 if _alone.get() else count()
+
+
 @contextmanager
 def serial():
-    """Inside this block, everything runs on the caller's thread."""
+    """Inside this block nothing is given to other threads."""
     token = _alone.set(True)
     try:
         yield
@@ -40,98 +62,102 @@ def serial():
         _alone.reset(token)
 
 
-def share_count():
-    """How many calls can run side by side here and now."""
-    return 1 if _alone.get() else count()
-
-
-_jobs = SimpleQueue()                            # (waiting, done) of a run that wants help
-_workers = []
-_lock = threading.Lock()
-
-
-def _work():
-    while True:
-        _help(*_jobs.get())
-
-
-def _help(waiting, done):
-    while True:
-        try:
-            i, context, call = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            done.put((i, context.run(call), None))
-        except BaseException as error:
-            done.put((i, None, error))
-
-
 def run(calls):
-    """Run the callables side by side; their results in order."""
+    """Call each of `calls` (no arguments), side by side; return their results, in order.
+
+    Each sees a copy of the caller's context variables. All are called, whatever happens to the
+    others; then the first error, in order, is raised.
+    """
     calls = list(calls)
     if len(calls) < 2 or share_count() < 2:
         return [call() for call in calls]
     with serial():
         waiting = deque((i, copy_context(), call) for i, call in enumerate(calls))
-        done = SimpleQueue()
-        helpers = min(len(calls), count()) - 1
-        while len(_workers) < helpers:
-            with _lock:
-                worker = threading.Thread(target=_work, daemon=True)
-                worker.start()
-                _workers.append(worker)
-        for _ in range(helpers):
-            _jobs.put((waiting, done))
-        _help(waiting, done)
-    results = sorted((done.get() for _ in calls), key=lambda r: r[0])
+    done = SimpleQueue()
+    for _ in range(hire(min(len(calls), count()) - 1)):
+        _jobs.put((waiting, done))
+    help_with(waiting, done)
+    results = sorted((done.get() for _ in calls), key=lambda result: result[0])
     for _, _, error in results:
         if error is not None:
             raise error
     return [value for _, value, _ in results]
 
 
+def hire(n):
+    """See to it that there are n threads besides the caller's; return n."""
+    with _hiring:
+        while len(_workers) < n:
+            _workers.append(threading.Thread(target=work, name="nanollm", daemon=True))
+            _workers[-1].start()
+    return n
+
+
+def work():
+    """The life of a thread. As a daemon it does not keep the program from ending."""
+    while True:
+        help_with(*_jobs.get())
+
+
+def help_with(waiting, done):
+    """Take calls from `waiting` until none is left; both sides of it are safe among threads."""
+    while True:
+        try:
+            call = waiting.popleft()
+        except IndexError:
+            return
+        done.put(attempt(*call))
+
+
+def attempt(i, context, call):
+    try:
+        return i, context.run(call), None
+    except BaseException as error:               # it is raised again where the caller waits
+        return i, None, error
+
+
 def by_rows(kernel, arrays, *whole, sums=(), work=None):
-    """kernel(*arrays, *whole, *sums), each thread on its share of the rows of `arrays`."""
+    """kernel(*arrays, *whole, *sums), each thread on its share of the rows of `arrays`.
+
+    arrays      have the same number of rows (first axis), inputs and outputs alike
+    whole       arguments that every thread gets as they are
+    sums        outputs that are sums over rows (dγ, db): the kernel adds to them, starting from
+                zeros. Each thread adds to a line of its own in a table, as no two may add to one
+                number; at the end the lines are added up, in order.
+    work        numbers to compute, where that is not the size of the first array
+    """
     N = len(arrays[0])
     work = arrays[0].size if work is None else work
-    shares = max(1, min(share_count(), N, work // ENOUGH))
-    if shares == 1:
-        for s in sums:
-            s.fill(0)
+    shares = min(share_count(), N, work // ENOUGH)
+    if shares < 2:
+        for total in sums:
+            total.fill(0)
         kernel(*arrays, *whole, *sums)
         return
-    tables = [np.zeros((shares, *s.shape), s.dtype) for s in sums]
-    cuts = [N * i // shares for i in range(shares + 1)]
+    tables = [np.zeros((shares, *total.shape), total.dtype) for total in sums]
 
     def part(i):
-        mine = slice(cuts[i], cuts[i + 1])
-        return lambda: kernel(*(a[mine] for a in arrays), *whole, *(t[i] for t in tables))
+        mine = slice(N * i // shares, N * (i + 1) // shares)
+        kernel(*(a[mine] for a in arrays), *whole, *(table[i] for table in tables))
 
-    run(part(i) for i in range(shares))
-    for s, table in zip(sums, tables):
-        np.add.reduce(table, axis=0, out=s)
+    run(lambda i=i: part(i) for i in range(shares))
+    for total, table in zip(sums, tables):
+        table.sum(axis=0, out=total)
 
 
 @cache
 def _blas():
-    return ThreadpoolController().select(user_api="blas")
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def blas_threads(n):
-    """Set the number of threads of BLAS; return what it was."""
-    libraries = _blas().lib_controllers
-    before = libraries[0].num_threads if libraries else None
-    for library in libraries:
-        library.set_num_threads(n)
+    """Let BLAS use n threads a call, in the whole process; return how many it used before.
+
+    Where no BLAS lets itself be told (Apple's Accelerate), nothing happens and None returns.
+    """
+    before = None
+    for library in _blas():
+        before = library.num_threads
+        if before != n:
+            library.set_num_threads(n)
     return before
-
-
-@contextmanager
-def single_threaded_blas():
-    """Inside this block each BLAS call runs on its caller's thread alone."""
-    before = blas_threads(1)
-    try:
-        yield
-    finally:
-        blas_threads(before)

@@ -37,7 +37,8 @@ REGISTRY = {data.name: data for data in [
     Dataset(
         "tinyshakespeare", "plays of Shakespeare: 1,115,394 characters, 65 distinct",
         "public domain text (repository MIT)",
-        "karpathy/char-rnn@6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e:data/tinyshakespeare/input.txt",
+        "karpathy/char-rnn@6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e:"
+        "data/tinyshakespeare/input.txt",
         "tinyshakespeare.txt", 1_115_394,
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
     Dataset(
@@ -47,7 +48,7 @@ REGISTRY = {data.name: data for data in [
         "names.txt", 228_145,
         "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"),
     Dataset(
-        "tinystories", "about 5,000 short stories in simple words, lower-cased, one a line",
+        "tinystories", "about 5,000 short stories in simple words, lower-cased, a newline between",
         "CDLA-Sharing-1.0",
         "Arnoochka/Transformer-Parallelism@911b9e732fbe6d228ba0feacbd6735395f0d279e:tinystories.txt",
         "tinystories_4MB.txt", 4_192_330,

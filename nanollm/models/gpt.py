@@ -9,6 +9,8 @@ Source      Radford et al. 2019 (GPT-2), section 2.3; weight tying: Press & Wolf
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from nanollm import backend, functional as F, nn
 from nanollm.errors import InputError
 
@@ -87,6 +89,20 @@ class GPT(nn.Layer):
         if self.head is not None:
             return self.head(y)                                 # (B, T, V)
         return F.linear(y, F.transpose(self.embedding.w, axes=(1, 0)))
+
+    def step(self, token, cache):
+        """The logits (V,) after one more token, which joins the cache (of batch 1). No tape."""
+        c, kernels, at = self.config, backend.module(), cache.length
+        if at >= c.context:
+            raise InputError(f"GPT: the context of {c.context} tokens is full")
+        ids = kernels.array(np.array([token]))
+        x = kernels.embedding(ids, self.embedding.w.data)[0]    # (1, C)
+        x = kernels.add(x, self.positions.w.data[at:at + 1])[0]
+        for block, memory in zip(self.blocks, cache.layers):
+            x = block.step(x, memory)                           # (1, C)
+        y, _ = kernels.layernorm(x, self.norm.gamma.data, nn.data(self.norm.beta))
+        w = self.head.w.data if self.head else self.embedding.w.data.T
+        return kernels.linear(y, w)[0][0]                       # (V,)
 
     def loss(self, ids, targets, *, rng=None):
         """Mean cross-entropy of targets (B, T), in nats a token; targets of -1 do not count."""

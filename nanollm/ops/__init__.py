@@ -19,3 +19,4 @@ from nanollm.ops.attention import self_attention, self_attention_backward
 from nanollm.ops.dropout import dropout, dropout_backward
 from nanollm.ops.descent import momentum_, sgd_, squared_norm
 from nanollm.ops.adam import adam_, adamw_
+from nanollm.ops.decode import attention_step_, mlp_step

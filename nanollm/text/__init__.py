@@ -8,7 +8,7 @@
 """
 
 from nanollm.errors import InputError
-from nanollm.text import files
+from nanollm.text import saved
 from nanollm.text.byte_pairs import BytePairs
 from nanollm.text.characters import Characters
 
@@ -17,7 +17,7 @@ KINDS = {cls.kind: cls for cls in (Characters, BytePairs)}
 
 def load(path):
     """The tokenizer that save() wrote to `path`, of whichever kind."""
-    kind = files.read(path).get("kind")
+    kind = saved.read(path).get("kind")
     if kind not in list(KINDS):                     # a list: kind may be anything JSON holds
         raise InputError(f"{path} holds a tokenizer of kind {kind!r}: expected one of "
                          f"{', '.join(KINDS)}")

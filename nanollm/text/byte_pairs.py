@@ -3,19 +3,15 @@
 Every text is bytes, so every text has tokens: no character is unknown and nothing is lost. Common
 words become one token, rare ones a few.
 
-Ids         0 to 255 the bytes, in GPT-2's order (the printable ones first: "!" is 0); then the
-            merges, in the order learned (merges.py); then the special tokens.
+Ids         0 to 255 the bytes, in GPT-2's order (alphabet.py); then the merges, in the order
+            learned (merges.py); then the special tokens (special.py).
 Special     a token such as <|endoftext|> is not text: `encode` reads its name as ordinary
             characters unless it is told special=True, so that no text can end a document.
 Shapes      text  ↔  ids (T,) int64
 
-In files a token is written in GPT-2's alphabet: one visible character a byte, printable bytes as
-themselves, the others as U+0100 onward ("Ġ" is the space).
-
 Source      Sennrich et al. 2016 (arXiv 1508.07909); bytes: Radford et al. 2019, section 2.2
 """
 
-import re
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -23,16 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from nanollm.errors import InputError
-from nanollm.text import files
+from nanollm.text import saved
+from nanollm.text.alphabet import BYTES, IDS, pairs, written
 from nanollm.text.ids import checked
 from nanollm.text.merges import apply, learn
 from nanollm.text.pattern import pieces
+from nanollm.text.special import checked_names, cut
 from nanollm.text.stream import Stream
-
-PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
-BYTES = bytes(PRINTABLE + [b for b in range(256) if b not in PRINTABLE])        # id -> byte
-IDS = bytes(BYTES.index(b) for b in range(256))                                 # byte -> id
-ALPHABET = [chr(b) for b in PRINTABLE] + [chr(256 + i) for i in range(256 - len(PRINTABLE))]
 
 
 class BytePairs:
@@ -59,7 +52,7 @@ class BytePairs:
         """
         from tqdm import tqdm
 
-        special = check_special(special)
+        special = checked_names(special)
         wanted = vocab - 256 - len(special)
         if wanted < 0:
             raise InputError(f"a vocabulary of {vocab} is too small: expected at least "
@@ -69,8 +62,8 @@ class BytePairs:
         with tqdm(total=wanted, desc="byte pairs", unit="merge", delay=1, disable=quiet) as bar:
             merges = learn(words, wanted, first=256, bar=bar)
         if len(merges) < wanted:
-            raise InputError(f"the text is too short for a vocabulary of {vocab}: no pair of "
-                             f"tokens is left that occurs twice; give more text, or a vocabulary "
+            raise InputError(f"the text does not fill a vocabulary of {vocab}: no pair of tokens "
+                             f"is left that occurs twice; give more text, or a vocabulary "
                              f"of at most {vocab - wanted + len(merges)}")
         return cls(merges, special)
 
@@ -102,18 +95,17 @@ class BytePairs:
         return Stream(self)
 
     def save(self, path):
-        visible = ["".join(ALPHABET[IDS[b]] for b in token) for token in self.bytes]
-        merges = [f"{visible[a]} {visible[b]}" for a, b in self.merges]
-        files.write(path, self.kind, vocab=self.vocab, special=list(self.special), merges=merges)
+        merges = [f"{written(self.bytes[a])} {written(self.bytes[b])}" for a, b in self.merges]
+        saved.save(path, self.kind, vocab=self.vocab, special=list(self.special), merges=merges)
 
     @classmethod
     def load(cls, path):
-        content = files.read(path, cls.kind)
-        merges = pairs(path, files.strings(path, content, "merges"))
-        made = cls(merges, check_special(files.strings(path, content, "special")))
+        content = saved.read(path, cls.kind)
+        merges = pairs(path, saved.strings(path, content, "merges"))
+        made = cls(merges, checked_names(saved.strings(path, content, "special")))
         if content.get("vocab") != made.vocab:
             raise InputError(f'{path} is damaged: "vocab" is {content.get("vocab")} but there are '
-                             f"{made.vocab} tokens: save or train the tokenizer again")
+                             f"{made.vocab} tokens: {saved.AGAIN}")
         return made
 
     @classmethod
@@ -168,37 +160,3 @@ def normal(text):
 def to_bytes(piece):
     """What `normal` made into a str, as bytes again."""
     return piece.encode("utf-8", "surrogateescape")
-
-
-def cut(text, special):
-    """Text cut at the names of special tokens: text, name, text, ..., name, text."""
-    if not special:
-        return [text]
-    longest_first = sorted(special, key=len, reverse=True)
-    return re.split("(" + "|".join(map(re.escape, longest_first)) + ")", text)
-
-
-def check_special(special):
-    """The names of special tokens, if they can be told apart from each other."""
-    names = list(special)
-    if isinstance(special, str) or not all(isinstance(s, str) and s for s in names):
-        raise InputError(f"special tokens are {special!r}: expected a list of names")
-    if len(set(names)) < len(names):
-        raise InputError(f"special tokens are {special!r}: expected each name once")
-    if any(normal(s) != s for s in names):
-        raise InputError(f"special tokens are {special!r}: expected names without surrogates")
-    return names
-
-
-def pairs(path, lines):
-    """Merges as ids, from lines "left right" in GPT-2's alphabet."""
-    ids = {token: i for i, token in enumerate(ALPHABET)}
-    merges = []
-    for i, line in enumerate(lines):
-        left, _, right = line.partition(" ")
-        if left not in ids or right not in ids or left + right in ids:
-            raise InputError(f"{path} is damaged: merge {i + 1} is {line!r}: expected two earlier "
-                             f"tokens, and a join that is new")
-        merges.append((ids[left], ids[right]))
-        ids[left + right] = 256 + i
-    return merges

@@ -10,7 +10,7 @@ Source      Karpathy 2015, "The Unreasonable Effectiveness of Recurrent Neural N
 import numpy as np
 
 from nanollm.errors import InputError
-from nanollm.text import files
+from nanollm.text import saved
 from nanollm.text.ids import checked
 from nanollm.text.stream import Stream
 
@@ -57,14 +57,14 @@ class Characters:
         return Stream(self)
 
     def save(self, path):
-        files.write(path, self.kind, characters=[chr(c) for c in self.codes])
+        saved.save(path, self.kind, characters=[chr(c) for c in self.codes])
 
     @classmethod
     def load(cls, path):
-        found = files.strings(path, files.read(path, cls.kind), "characters")
+        found = saved.strings(path, saved.read(path, cls.kind), "characters")
         if not found or any(len(c) != 1 for c in found) or found != sorted(found):
             raise InputError(f'{path} is damaged: "characters" must be single characters in '
-                             f"ascending order: save or train the tokenizer again")
+                             f"ascending order: {saved.AGAIN}")
         return cls([ord(c) for c in found])
 
 

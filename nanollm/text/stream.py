@@ -23,6 +23,4 @@ class Stream:
 
     def end(self):
         """What is left at the end: "" or, for an unfinished character, U+FFFD."""
-        text = self.waiting.decode(b"", final=True)
-        self.waiting.reset()
-        return text
+        return self.waiting.decode(b"", final=True)

@@ -1,0 +1,59 @@
+"""The command line: one file a command. Each has `add(commands)`, its options, and `run(args)`.
+
+Exit codes: 0 done; 1 a check failed; 2 bad input, told in one line; 130 stopped by Ctrl-C.
+A command imports what it needs when it runs, so that --help answers at once.
+"""
+
+import argparse
+import os
+import sys
+
+from nanollm.cli import bench, check, data, generate, info, train
+from nanollm.errors import InputError
+
+DESCRIPTION = """Large language models from scratch, in NumPy, with kernels in Numba.
+
+  python -m nanollm train            train a small model on English prose (about two minutes)
+  python -m nanollm generate         read what it has learned to write
+  python -m nanollm COMMAND --help   what else a command can do
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Bad options are bad input like any other: one line."""
+
+    def __init__(self, **settings):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def error(self, message):
+        raise InputError(f"{message} (`{self.prog} --help` lists the options)")
+
+
+def main(argv=None):
+    """Run one command; returns the exit code."""
+    for stream in sys.stdout, sys.stderr:               # a terminal may lack a character: show "?"
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    parser = Parser(prog="python -m nanollm", description=DESCRIPTION)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in train, generate, data, info, check, bench:
+        command.add(commands)
+    try:
+        args = parser.parse_args(argv)
+        code = args.run(args) or 0
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return fail(error, 2)
+    except MemoryError:
+        return fail("not enough memory: choose a smaller --batch, --context, --width or --depth", 2)
+    except KeyboardInterrupt:
+        return fail("stopped", 130)
+    except BrokenPipeError:                             # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def fail(message, code):
+    print("nanollm:", " ".join(str(message).split("\n")), file=sys.stderr)
+    return code

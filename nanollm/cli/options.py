@@ -1,0 +1,38 @@
+"""What several commands share: the options --backend and --quiet, and aligned tables."""
+
+from nanollm import backend
+
+
+def add_backend(parser):
+    parser.add_argument("--backend", metavar="NAME",
+                        help=f"{', '.join(backend.MODULES)}: whose kernels compute (default numba, "
+                        "or the environment variable NANOLLM_BACKEND)")
+
+
+def using(args, default=None):
+    """`with using(args):` the backend of --backend, or the default one. InputError if it cannot."""
+    return backend.use(args.backend or default or backend.current())
+
+
+def table(rows, header):
+    """Lines of an aligned table: text to the left, numbers to the right."""
+    cells = [list(header), *([shown(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    right = [all(isinstance(row[i], int | float | None) for row in rows)
+             for i in range(len(header))]
+    return "\n".join("  ".join(
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(line, widths, right)).rstrip() for line in cells)
+
+
+def shown(value):
+    """A value as a table shows it: three digits of a fraction, commas in a whole number."""
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        if value == 0 or 0.01 <= abs(value) < 1000:
+            return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1e}"
+    return str(value)

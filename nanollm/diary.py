@@ -1,0 +1,84 @@
+"""The diary of a training: losses.csv, one line a step, and its picture, loss.png.
+
+    step               optimizer steps done
+    train_loss         of this step's batch, before the step, in nats a token
+    val_loss           of the whole validation text, after the step; empty where not measured
+    lr, grad_norm      learning rate; norm of the whole gradient before clipping
+    tokens_per_second  of this step alone
+    seconds            the training took so far, with evaluation and saving
+"""
+
+import csv
+import io
+import os
+from pathlib import Path
+from statistics import median
+
+from nanollm.files import write
+
+COLUMNS = ("step", "train_loss", "val_loss", "lr", "grad_norm", "tokens_per_second", "seconds")
+
+
+class Diary:
+    """The file, and in `rows` all its lines as dicts. Lines of steps after `steps` are dropped."""
+
+    def __init__(self, path, steps=0):
+        self.rows = [row for row in read(path) if row["step"] <= steps]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write(path, text.getvalue().encode())
+        self.file = open(path, "a", newline="", encoding="utf-8", buffering=1)
+        self.writer = csv.DictWriter(self.file, COLUMNS)
+
+    def add(self, row):
+        self.rows.append(row)
+        self.writer.writerow(row)
+
+    def flush(self):
+        """Return once all lines are on the disk."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self):
+        self.file.close()
+
+    def validation(self):
+        """[(step, loss)] of each look at the validation text."""
+        return [(row["step"], row["val_loss"]) for row in self.rows if row["val_loss"] is not None]
+
+    def speed(self):
+        """Tokens a second, the median over the steps."""
+        return median(row["tokens_per_second"] for row in self.rows)
+
+
+def read(path):
+    """The rows of a losses.csv, none if there is no file; a last line cut short is left out."""
+    rows = []
+    if Path(path).exists():
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+            for line in csv.DictReader(file):
+                try:
+                    row = {name: float(line[name]) if line[name] else None for name in COLUMNS}
+                    rows.append(row | {"step": int(line["step"])})
+                except (KeyError, TypeError, ValueError):
+                    break
+    return rows
+
+
+def draw(rows, path, title):
+    """Save the loss curves as a picture. Matplotlib is imported here only, and no window opens."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.plot([row["step"] for row in rows], [row["train_loss"] for row in rows],
+              color="tab:blue", alpha=0.4, linewidth=0.8, label="training, each batch")
+    looks = [row for row in rows if row["val_loss"] is not None]
+    axes.plot([row["step"] for row in looks], [row["val_loss"] for row in looks],
+              "o-", color="tab:orange", markersize=4, label="validation, the whole text")
+    axes.set(title=title, xlabel="optimizer steps", ylabel="loss (nats a token)", xlim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path)

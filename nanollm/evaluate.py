@@ -1,0 +1,30 @@
+"""How good is a model on text it has not learned from?
+
+Equation    L = -(1/n) Σ_i log p(token_i | the tokens before it in its window),    in nats a token
+            over the whole text: every token but the first is a target exactly once. e^L is the
+            perplexity: among so many equally likely tokens the model seems to choose.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from nanollm import datasets
+
+
+def mean_loss(model, ids, *, context, batch, shares=1):
+    """L of a text, ids (n + 1,), in windows of `context` tokens, `batch` of them at a time.
+
+    shares      above 1, batches run side by side on the numba backend's threads
+    """
+    def total(x, y):
+        return float(model.loss(x, y).numpy()) * np.count_nonzero(y != datasets.IGNORED)
+
+    calls = [partial(total, x, y) for x, y in datasets.windows(ids, context, batch)]
+    if shares > 1:
+        from kernels.cpu.threads import run
+        totals = run(calls)
+    else:
+        totals = [call() for call in calls]
+    return math.fsum(totals) / (len(ids) - 1)

@@ -1,0 +1,91 @@
+"""Generation: ask for the next token, append it, ask again.
+
+    for piece in generate(model, tokenizer, "The", tokens=200):
+        print(piece, end="", flush=True)
+
+With a key-value cache each step computes the new token alone: keys and values of the earlier ones
+are kept. Without it the whole window is computed for each token. Both give the same text.
+
+When the window is full, its last half is kept and the cache is filled anew from it: one long step,
+then half a window of short ones. (Learned positions forbid simply to drop the oldest token: all
+others would move by one, and every key with them.) A prompt longer than the window is cut likewise.
+"""
+
+import numpy as np
+
+from nanollm import backend
+from nanollm.errors import InputError
+from nanollm.models.gpt import KeyValueCache
+from nanollm.sampling import check_sampling, choose
+
+
+def generate(model, tokenizer, prompt="", *, tokens=200, seed=0, stop=(), cached=True, **sampling):
+    """Yield the text that follows the prompt, piece by piece, as the model writes it.
+
+    tokens      how many at most
+    seed        the same seed gives the same text
+    stop        texts that end it, as soon as one appears; it is not yielded itself
+    sampling    temperature, top_k, top_p, penalty: see sampling.choose
+
+    An empty prompt starts from a line break (from token 0 where the tokenizer knows no line break).
+    Raises InputError for a prompt that the tokenizer cannot read, and for sampling settings that
+    make no sense.
+    """
+    check_sampling(**sampling)
+    ids = tokenizer.encode(prompt) if prompt else start(tokenizer)      # (T,)
+    stream = tokenizer.stream()
+
+    def pieces():
+        for id in generate_ids(model, ids, tokens=tokens, seed=seed, cached=cached, **sampling):
+            yield stream.feed(id)
+        yield stream.end()
+
+    return until(pieces(), [stop] if isinstance(stop, str) else stop)
+
+
+def start(tokenizer):
+    """The ids that an empty prompt stands for."""
+    try:
+        return tokenizer.encode("\n")
+    except InputError:
+        return np.zeros(1, np.int64)
+
+
+def generate_ids(model, ids, *, tokens, seed=0, cached=True, **sampling):
+    """Yield `tokens` ids that follow ids (T,), T ≥ 1."""
+    rng = np.random.default_rng(seed)
+    context = model.config.context
+    cache = KeyValueCache(model.config, dtype=model.embedding.w.dtype) if cached else None
+    seen, window, known = list(map(int, ids)), list(map(int, ids)), 0       # known to the cache
+    for _ in range(tokens):
+        if len(window) > context:
+            window, known = window[-max(1, context // 2):], 0
+            if cached:
+                cache.clear_()
+        new = backend.module().array(np.array([window[known:]], np.int64))  # (1, T)
+        scores = model(new, cache=cache).numpy()[0, -1]                     # (V,)
+        known = len(window) if cached else 0
+        id = choose(scores, seen, rng, **sampling)
+        seen.append(id)
+        window.append(id)
+        yield id
+
+
+def until(pieces, stops):
+    """The pieces of a text up to the first of `stops`, also where it spans two pieces.
+
+    Text that may be the beginning of a stop waits until that is decided.
+    """
+    stops = [stop for stop in stops if stop]
+    waiting = ""
+    for piece in pieces:
+        waiting += piece
+        found = [at for at in map(waiting.find, stops) if at >= 0]
+        if found:
+            yield waiting[:min(found)]
+            return
+        held = max((n for stop in stops for n in range(len(stop)) if waiting.endswith(stop[:n])),
+                   default=0)
+        yield waiting[:len(waiting) - held]
+        waiting = waiting[len(waiting) - held:]
+    yield waiting

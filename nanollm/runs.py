@@ -1,0 +1,85 @@
+"""The folder of a run: its names, its config.json, and a trained model from it.
+
+config.json
+    format            1
+    preset, backend   their names
+    settings          all of presets.Settings
+    model             all of GPTConfig
+    text              how many characters the data had, and their sha256
+    versions          of Python and the packages
+"""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from nanollm import checkpoint, text
+from nanollm.errors import InputError
+from nanollm.files import read_json
+from nanollm.models.gpt import GPT, GPTConfig
+
+FORMAT = 1
+HOME = Path("runs")                     # in the folder where one works
+
+
+def new_name(name):
+    """runs/name, or runs/name-2, runs/name-3 ... if that is taken."""
+    n, path = 1, HOME / name
+    while path.exists():
+        n += 1
+        path = HOME / f"{name}-{n}"
+    return path
+
+
+def newest():
+    """The run that was saved last. Raises InputError where there is none."""
+    found = list(HOME.glob("*/step-*/state.json"))
+    if not found:
+        raise InputError(f"there is no run in {HOME.absolute()} yet; `python -m nanollm train` "
+                         "makes one")
+    return max(found, key=lambda path: path.stat().st_mtime).parents[1]
+
+
+def read_config(run):
+    """What config.json says. Raises InputError unless this is the folder of a run."""
+    run = Path(run)
+    if not run.is_dir():
+        raise InputError(f"there is no run {run}; `python -m nanollm train` makes one")
+    if not (run / "config.json").is_file():
+        raise InputError(f"{run} is not the folder of a run: it has no config.json")
+    config = read_json(run / "config.json")
+    if config.get("format") != FORMAT:
+        raise InputError(f"{run / 'config.json'} has format {config.get('format')!r}, expected "
+                         f"{FORMAT}: another version of nanollm wrote it")
+    for key in "preset", "backend", "settings", "model", "text", "versions":
+        if key not in config:
+            raise InputError(f"{run / 'config.json'} is damaged: it has no {key!r}")
+    return config
+
+
+def untrained(run, config):
+    """(tokenizer, model) as config.json and tokenizer.json say, with weights of seed 0."""
+    try:
+        shape = GPTConfig(**config["model"])
+    except (TypeError, InputError) as error:
+        raise InputError(f"{Path(run) / 'config.json'} describes no model: {error}") from None
+    tokenizer = text.load(Path(run) / "tokenizer.json")
+    if tokenizer.vocab != shape.vocab:
+        raise InputError(f"{run}: the tokenizer has {tokenizer.vocab} tokens, but the model "
+                         f"{shape.vocab}: tokenizer.json and config.json are of different runs")
+    return tokenizer, GPT(shape, np.random.default_rng(0))
+
+
+def trained(run):
+    """(tokenizer, model) of a run's newest step. Raises InputError where something is amiss."""
+    tokenizer, model = untrained(run, read_config(run))
+    checkpoint.load(run, model)
+    return tokenizer, model
+
+
+def versions():
+    """{package: version} of what decides the bits of a training."""
+    return {"python": platform.python_version(), "numpy": version("numpy"),
+            "numba": version("numba")}

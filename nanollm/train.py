@@ -1,0 +1,127 @@
+"""Training: show the model a batch, ask for the gradient, take a small step, again and again.
+
+    training = begin(settings, "runs/mine")     a new run, or
+    training = resume("runs/mine")              one that was stopped
+    metrics = run(training)                     to the end, or to Ctrl-C, which saves
+
+Equation    for i = 0 ... steps - 1:   g = ∂L/∂θ on batch i,   g ← g min(1, clip / ‖g‖),
+            θ ← AdamW(θ, g, η_i),   η_i by a warm-up and half a cosine (optim.py)
+
+Batch i is drawn by `default_rng([seed, 0, i, part])`, its dropout masks by [seed, 1, i, part]: what
+a step does depends on the weights, Adam's moments and i alone. So a run that was stopped and goes
+on ends with the same bits as one that was not.
+"""
+
+import math
+import sys
+import time
+from contextlib import closing
+
+import numpy as np
+from tqdm import tqdm
+
+from nanollm import backend, checkpoint, datasets, optim
+from nanollm.diary import Diary, draw
+from nanollm.errors import InputError
+from nanollm.evaluate import mean_loss
+from nanollm.files import write_json
+from nanollm.interrupt import Interrupt
+from nanollm.parallel import loss_and_gradients
+from nanollm.prepare import begin, resume
+
+
+def step(t):
+    """One optimizer step of Training t: (loss before it, norm of the gradient, learning rate).
+
+    Raises InputError, and leaves the weights alone, once the loss or a gradient is not finite.
+    """
+    s, i, kernels = t.settings, t.step, backend.module()
+    loss, gradients = 0.0, None
+    for part in range(s.accumulate):
+        rng = np.random.default_rng([s.seed, 0, i, part])
+        x, y = datasets.sample(t.learn, s.batch, s.context, rng)        # (B, T)
+        with np.errstate(all="ignore"):                                 # overflow is seen below
+            more_loss, more = loss_and_gradients(
+                t.model, x, y, shares=s.shares,
+                rng_seed=[s.seed, 1, i, part] if s.dropout else None)
+        loss += more_loss / s.accumulate
+        gradients = more if gradients is None else {
+            path: kernels.add(g, more[path])[0] for path, g in gradients.items()}
+    norm, scale = optim.clip_scale(gradients, s.clip * s.accumulate)    # of the sum, not the mean
+    if not math.isfinite(loss + norm):
+        raise InputError(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step "
+                         f"{i + 1}: the training diverged; begin anew with a lower --lr or more "
+                         "--warmup")
+    lr = optim.warmup_cosine(i, peak=s.lr, floor=s.min_lr, warmup=s.warmup, steps=s.steps)
+    optim.adamw(t.model.parameters(), gradients, t.optimizer, lr=lr, beta1=s.beta1, beta2=s.beta2,
+                decay=s.decay, scale=scale / s.accumulate)
+    t.step, t.val_loss = i + 1, None
+    return loss, norm / s.accumulate, lr
+
+
+def look(t):
+    """The loss on the whole validation text, measured once a step."""
+    if t.val_loss is None:
+        t.val_loss = mean_loss(t.model, t.check, context=t.settings.context,
+                               batch=t.settings.batch, shares=t.settings.shares)
+        t.best = t.val_loss if t.best is None else min(t.best, t.val_loss)
+    return t.val_loss
+
+
+def run(t, *, quiet=False, on_look=None):
+    """Train to the end. Returns the metrics, or None if Ctrl-C stopped it; both times all is saved.
+
+    on_look     called with t after each look at the validation loss
+
+    Raises InputError if the training diverges or the disk is full; the last checkpoint stays.
+    """
+    s, tokens = t.settings, t.settings.batch * t.settings.context * t.settings.accumulate
+    began = time.perf_counter() - t.seconds
+    try:
+        with (Interrupt() as stop, closing(Diary(t.folder / "losses.csv", t.step)) as diary,
+              progress(t, quiet) as bar):
+            while t.step < s.steps and not stop.asked:
+                before = time.perf_counter()
+                loss, norm, lr = step(t)
+                speed = tokens / (time.perf_counter() - before)
+                measured = look(t) if t.step % s.evaluate == 0 or t.step == s.steps else None
+                t.seconds = time.perf_counter() - began
+                diary.add({"step": t.step, "train_loss": loss, "val_loss": measured, "lr": lr,
+                           "grad_norm": norm, "tokens_per_second": round(speed, 1),
+                           "seconds": round(t.seconds, 3)})
+                bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
+                bar.update()
+                if measured is not None and on_look:
+                    on_look(t)
+                if t.step % s.save == 0:
+                    save(t, diary)
+            save(t, diary)
+            return finish(t, diary) if t.step == s.steps else None
+    except OSError as error:
+        raise InputError(f"cannot write in {t.folder} ({error.strerror}); the last checkpoint is "
+                         "whole") from None
+
+
+def progress(t, quiet):
+    """The progress bar: where nobody watches (a log file), a line every ten seconds."""
+    return tqdm(total=t.settings.steps, initial=t.step, unit="step", dynamic_ncols=True,
+                mininterval=0.2 if sys.stderr.isatty() else 10, disable=quiet)
+
+
+def save(t, diary):
+    diary.flush()
+    checkpoint.save(t.folder, t.step, t.model, t.optimizer, {
+        "val_loss": t.val_loss, "best_val_loss": t.best, "seconds": t.seconds})
+
+
+def finish(t, diary):
+    """Write metrics.json and loss.png; returns the metrics."""
+    metrics = {"val_loss": look(t), "best_val_loss": t.best,
+               "tokens_per_second": round(diary.speed()), "steps": t.step,
+               "backend": backend.current(), "seconds": round(t.seconds, 1),
+               "parameters": t.model.count(), "data": t.settings.data,
+               "preset": t.config["preset"], "versions": t.config["versions"]}
+    draw(diary.rows, t.folder / "loss.png", f"{t.folder.name}: validation loss "
+         f"{t.val_loss:.3f} after {t.step:,} steps")
+    write_json(t.folder / "metrics.json", metrics)
+    return metrics

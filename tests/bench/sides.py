@@ -1,0 +1,213 @@
+"""One side of a comparison, in a process of its own: bench.py starts it and tells it when to run.
+
+    python sides.py '{"task": "train", "side": "numba", "config": {...}, "batch": 12, ...}'
+
+It builds what its task and side need, answers with one line of JSON, and from then on waits: a line
+with a number n on its standard input makes it do n runs and answer with their times and results.
+So each side has its own thread pools, its own peak of memory, and is idle while others run.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+PROMPT = 8                      # tokens that are there before decoding begins
+RATES = {"lr": 3e-4, "decay": 0.1}
+BETA2 = 0.99
+
+
+def batch(job):
+    ids = np.random.default_rng(1).integers(0, job["config"]["vocab"],
+                                            (job["batch"], job["config"]["context"] + 1))
+    return np.ascontiguousarray(ids[:, :-1]), np.ascontiguousarray(ids[:, 1:])
+
+
+def our_model(job):
+    from nanollm.models import GPT, GPTConfig
+    return GPT(GPTConfig(**job["config"]), np.random.default_rng(0))
+
+
+def their_model(job):
+    import torch
+
+    import torch_gpt
+    from nanollm.models import GPTConfig
+    torch.set_num_threads(job["threads"])
+    model = torch_gpt.GPT(GPTConfig(**job["config"]))
+    torch_gpt.load(model, np.load(job["weights"]))
+    return model
+
+
+def timed(call):
+    """() → (seconds, what call() returned)"""
+    def run():
+        begin = time.perf_counter()
+        result = call()
+        return time.perf_counter() - begin, result
+    return run
+
+
+def write_weights(job):
+    """Save our first weights for PyTorch; the bytes that decoding one token must read."""
+    model = our_model(job)
+    np.savez(job["weights"], **model.state_dict())
+    looked_up = model.positions.count() + (0 if job["config"]["tied"] else model.embedding.count())
+    return 4 * (model.count() - looked_up)
+
+
+def our_training(job):
+    from nanollm import optim, parallel
+    model, (x, y) = our_model(job), batch(job)
+    state = optim.adamw_state(model.parameters())
+    shares = parallel.automatic_shares(model, len(x))
+
+    def step():
+        loss, gradients = parallel.loss_and_gradients(model, x, y, shares=shares)
+        _, scale = optim.clip_scale(gradients, 1.0)
+        optim.adamw(model.parameters(), gradients, state, beta2=BETA2, scale=scale, **RATES)
+        return loss
+    return timed(step)
+
+
+def their_training(job):
+    import torch
+
+    import torch_gpt
+    model, (x, y) = their_model(job), map(torch.from_numpy, batch(job))
+    optimizer = torch_gpt.adamw(model, betas=(0.9, BETA2), **RATES)
+    if job["side"] == "compiled":
+        model.compile()
+    return timed(lambda: torch_gpt.training_step(model, optimizer, x, y))
+
+
+def products(job):
+    """The matrix products of a training step, nothing else, on BLAS's own threads."""
+    c, B = job["config"], job["batch"]
+    T, H, C, V, depth = (c[name] for name in ("context", "heads", "width", "vocab", "depth"))
+    rng, todo = np.random.default_rng(0), []
+
+    def normal(*shape):
+        return rng.standard_normal(shape, np.float32)
+
+    def add(a, b):
+        todo.append((a, b, np.empty((*a.shape[:-1], b.shape[-1]), np.float32)))
+
+    def linear(E, F, transposed=False):
+        x, dy = normal(B * T, E), normal(B * T, F)
+        w = normal(F, E).T if transposed else normal(E, F)
+        add(x, w)                                               # y
+        add(dy, w.T)                                            # dx
+        add(dy.T, x) if transposed else add(x.T, dy)            # dw
+
+    for _ in range(depth):
+        linear(C, 3 * C)
+        x, p = normal(B * H, T, C // H), normal(B * H, T, T)    # x: q, k, v or a gradient
+        for _ in range(2):
+            add(x, x.swapaxes(1, 2))                            # scores; dp
+            add(p, x)                                           # y; dq
+            add(p.swapaxes(1, 2), x)                            # dv; dk
+        linear(C, C)
+        linear(C, 4 * C)
+        linear(4 * C, C)
+    linear(C, V, transposed=True)
+
+    def run():
+        for a, b, out in todo:
+            np.matmul(a, b, out=out)
+    return timed(run)
+
+
+def our_decoding(job):
+    from nanollm.models.gpt import KeyValueCache
+    model, prompt = our_model(job), batch(job)[0][:1, :PROMPT]
+    cache = KeyValueCache(model.config)
+
+    def next_token(ids):                                        # what nanollm.generate uses
+        return int(model(ids, cache=cache).numpy()[0, -1].argmax())
+
+    def run():
+        cache.clear_()
+        return greedy(next_token, prompt, lambda token: np.array([[token]]), job)
+    return run
+
+
+def their_decoding(job):
+    import torch
+    model, prompt = their_model(job).eval(), torch.from_numpy(batch(job)[0][:1, :PROMPT])
+    memory = model.memory()
+
+    def run():
+        length = 0
+
+        def next_token(ids):
+            nonlocal length
+            token = model.decode(ids, memory, length).argmax()
+            length += ids.shape[1]
+            return token.item()
+        return greedy(next_token, prompt, lambda token: torch.tensor([[token]]), job)
+    return run
+
+
+def greedy(next_token, prompt, as_ids, job):
+    """Fill the context: (seconds, tokens), the prompt and its first token not timed."""
+    tokens = [next_token(prompt)]
+    begin = time.perf_counter()
+    for _ in range(job["config"]["context"] - PROMPT):
+        tokens.append(next_token(as_ids(tokens[-1])))
+    return time.perf_counter() - begin, tokens
+
+
+def bandwidth(job):
+    """Read as many bytes as the weights have, over and over, each thread its share of them.
+
+    The dot product of an array with itself loads each number from memory once.
+    """
+    from threadpoolctl import threadpool_limits
+    threadpool_limits(1)
+    pool = ThreadPoolExecutor(job["threads"])
+    parts = np.array_split(np.ones(job["bytes"] // 4, np.float32), job["threads"])
+    times = max(1, 2 ** 28 // job["bytes"])
+
+    def run():
+        begin = time.perf_counter()
+        list(pool.map(lambda part: [part @ part for _ in range(times)], parts))
+        return (time.perf_counter() - begin) / times, None
+    return run
+
+
+TASKS = {("train", "numba"): our_training, ("train", "numpy"): our_training,
+         ("train", "eager"): their_training, ("train", "compiled"): their_training,
+         ("train", "floor"): products,
+         ("decode", "numba"): our_decoding, ("decode", "numpy"): our_decoding,
+         ("decode", "eager"): their_decoding, ("decode", "floor"): bandwidth}
+
+
+def peak_mb():
+    """Most memory this process ever had. (Linux counts in KiB, macOS in bytes.)"""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
+
+
+def main():
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)                                               # what libraries print is no reply
+    job = json.loads(sys.argv[1])
+    if job["task"] == "weights":
+        print(json.dumps(write_weights(job)), file=replies)
+        return
+    run = TASKS[job["task"], job["side"]](job)
+    print(json.dumps("ready"), file=replies)
+    for line in sys.stdin:
+        before = time.process_time()
+        seconds, results = zip(*(run() for _ in range(int(line))))
+        print(json.dumps({"seconds": seconds, "results": results, "peak_mb": peak_mb(),
+                          "cpu": time.process_time() - before}), file=replies)
+
+
+if __name__ == "__main__":
+    main()

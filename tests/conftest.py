@@ -1,0 +1,37 @@
+"""Parametrize: a test that takes `case`, `large` or `step` runs on every row of that table.
+
+A test that takes `backend` runs on each backend: numpy and numba, or those that the environment
+variable NANOLLM_TEST_BACKENDS names (the CUDA simulator and plain Python run in processes of their
+own).
+"""
+
+import os
+import zlib
+
+import pytest
+
+from cases import CASES, LARGE, STEPS, Draw
+from judges import Arrays
+
+BACKENDS = os.environ.get("NANOLLM_TEST_BACKENDS", "numpy numba").split()
+TABLES = {"case": CASES, "large": LARGE, "step": STEPS}
+
+
+def pytest_generate_tests(metafunc):
+    for name, rows in TABLES.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, rows, ids=[f"{op}, {label}" for op, label, _ in rows])
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", BACKENDS)
+
+
+@pytest.fixture
+def r(request):
+    """Random float64 arrays, the same for a test every time."""
+    return Draw(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture
+def arrays(backend):
+    """How arrays reach the backend under test and come back."""
+    return Arrays(backend)

@@ -1,0 +1,72 @@
+"""The CUDA backend: its checks run in Numba's simulator; without a GPU it says what to do."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nanollm.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+
+
+def run(*command, **settings):
+    """Run Python in a process of its own: Numba reads its settings when it is imported."""
+    kept = {name: value for name, value in os.environ.items() if name not in SIMULATOR}
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=kept | settings,
+                          capture_output=True, text=True)
+
+
+def test_the_kernels_pass_their_checks_in_the_simulator():
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/simulator/checks.py",
+                 **SIMULATOR)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_without_a_driver_one_line_says_what_to_do():
+    result = run("-c", "from nanollm import backend; backend.use('cuda')", NUMBA_CUDA_DRIVER="0")
+    assert result.stderr.splitlines()[-1] == (
+        "nanollm.errors.InputError: backend cuda: no NVIDIA driver was found on this machine; "
+        "use --backend numba, or, to study the kernels, Numba's simulator: "
+        "NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1")
+
+
+def machine(available=False, error=None, version=(12, 4)):
+    """What numba.cuda is like on some machine."""
+    driver = SimpleNamespace(get_version=lambda: version)
+    return SimpleNamespace(is_available=lambda: available, cuda_error=lambda: error,
+                           cudadrv=SimpleNamespace(driver=driver))
+
+
+@pytest.mark.parametrize("platform, cuda, line", [
+    ("darwin", machine(), "there is no CUDA on macOS"),
+    ("linux", None, "comes without CUDA \\(pip install -r requirements-gpu.txt\\)"),
+    ("linux", machine(error="\nCUDA driver library cannot be found.\nIf"), "no NVIDIA driver"),
+    ("linux", machine(error="CUDA_ERROR_NO_DEVICE\n(100)"), "no GPU .*CUDA_ERROR_NO_DEVICE \\(100"),
+    ("linux", machine(), "NVIDIA's compiler was not found"),
+    ("linux", machine(True, version=(11, 4)), "too old: it knows CUDA 11.4, needed is 12.0"),
+])
+def test_each_machine_that_cannot_run_cuda_gets_its_own_line(platform, cuda, line, monkeypatch):
+    import numba
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delattr(numba, "cuda", raising=False)
+    monkeypatch.setitem(sys.modules, "numba.cuda", cuda)
+    refuse(line, monkeypatch)
+
+
+def test_without_numba_one_line_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    refuse("Numba is not installed", monkeypatch)
+
+
+def refuse(line, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("kernels.cuda")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(InputError, match=line) as error:
+        importlib.import_module("kernels.cuda")
+    assert "\n" not in str(error.value) and "--backend numba" in str(error.value)
