@@ -53,18 +53,21 @@ def start(tokenizer):
 
 def generate_ids(model, ids, *, tokens, seed=0, cached=True, **sampling):
     """Yield `tokens` ids that follow ids (T,), T ≥ 1."""
-    rng = np.random.default_rng(seed)
+    rng, numpy = np.random.default_rng(seed), backend.module().numpy
     context = model.config.context
     cache = KeyValueCache(model.config, dtype=model.embedding.w.dtype) if cached else None
-    seen, window, known = list(map(int, ids)), list(map(int, ids)), 0       # known to the cache
+    seen = [int(id) for id in ids]
+    window = list(seen)
     for _ in range(tokens):
         if len(window) > context:
-            window, known = window[-max(1, context // 2):], 0
+            window = window[-max(1, context // 2):]
             if cached:
                 cache.clear_()
-        new = backend.module().array(np.array([window[known:]], np.int64))  # (1, T)
-        scores = model(new, cache=cache).numpy()[0, -1]                     # (V,)
-        known = len(window) if cached else 0
+        if cached and cache.length:
+            scores = numpy(model.step(window[-1], cache))               # (V,)
+        else:
+            all_of_it = backend.module().array(np.array([window]))      # (1, T)
+            scores = model(all_of_it, cache=cache).numpy()[0, -1]       # (V,)
         id = choose(scores, seen, rng, **sampling)
         seen.append(id)
         window.append(id)

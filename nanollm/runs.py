@@ -61,15 +61,20 @@ def read_config(run):
 
 def untrained(run, config):
     """(tokenizer, model) as config.json and tokenizer.json say, with weights of seed 0."""
+    made_of = shape(run, config)
+    tokenizer = text.load(Path(run) / "tokenizer.json")
+    if tokenizer.vocab != made_of.vocab:
+        raise InputError(f"{run}: the tokenizer has {tokenizer.vocab} tokens, but the model "
+                         f"{made_of.vocab}: tokenizer.json and config.json are of different runs")
+    return tokenizer, GPT(made_of, np.random.default_rng(0))
+
+
+def shape(run, config):
+    """The GPTConfig in config.json."""
     try:
-        shape = GPTConfig(**config["model"])
+        return GPTConfig(**config["model"])
     except (TypeError, InputError) as error:
         raise InputError(f"{Path(run) / 'config.json'} describes no model: {error}") from None
-    tokenizer = text.load(Path(run) / "tokenizer.json")
-    if tokenizer.vocab != shape.vocab:
-        raise InputError(f"{run}: the tokenizer has {tokenizer.vocab} tokens, but the model "
-                         f"{shape.vocab}: tokenizer.json and config.json are of different runs")
-    return tokenizer, GPT(shape, np.random.default_rng(0))
 
 
 def trained(run):

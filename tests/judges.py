@@ -47,7 +47,7 @@ def check_gradient(case, judged=None):
 
 
 def check_numbers(case, dtype, judged, arrays):
-    """y and all gradients agree with the reference's, and keep dtype and shape."""
+    """y and all gradients agree with the reference's, and keep dtype and shape: the worst error."""
     op, _, make = case
     forward, backward = judged
     exact_forward, exact_backward = getattr(ops, op), getattr(ops, op + "_backward")
@@ -57,13 +57,14 @@ def check_numbers(case, dtype, judged, arrays):
     exact_y, exact_saved = exact_forward(*map(exact, inputs), **settings)
     exact_dxs = exact_backward(each(exact, dy), exact_saved)
     assert isinstance(y, tuple) == isinstance(exact_y, tuple)
-    agree(f"{op}'s y", arrays.get(y), flat(exact_y), dtype)
-    agree(f"{op}'s gradient", arrays.get(dxs), list(exact_dxs), dtype)
+    return max(agree(f"{op}'s y", arrays.get(y), flat(exact_y), dtype),
+               agree(f"{op}'s gradient", arrays.get(dxs), list(exact_dxs), dtype))
 
 
 def agree(what, got, want, dtype):
-    """Arrays got (of `dtype`) are close to want (float64); None only where want is None."""
+    """Arrays got (of `dtype`) are close to want (float64), None where it is: the worst error."""
     assert len(got) == len(want), f"{what}: {len(got)} arrays, expected {len(want)}"
+    worst = 0.0
     for i, (g, w) in enumerate(zip(got, want)):
         if w is None or g is None:
             assert g is None and w is None, f"{what}[{i}]: got {g}, expected {w}"
@@ -72,6 +73,8 @@ def agree(what, got, want, dtype):
         assert g.dtype == dtype, f"{what}[{i}]: dtype {g.dtype}, expected {dtype}"
         error = np.abs(g - w).max(initial=0) / max(np.abs(w).max(initial=0), FLOOR)
         assert error <= CLOSE[dtype], f"{what}[{i}]: off by {error:.1e}, allowed {CLOSE[dtype]}"
+        worst = max(worst, float(error))
+    return worst
 
 
 def situation(case, dtype, again=0):

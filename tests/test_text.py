@@ -6,6 +6,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -153,16 +154,11 @@ def merges_by_counting_again(text, wanted):
     words = [list(p.encode().translate(IDS)) for p in pieces(text)]
     merges = []
     for new in range(256, 256 + wanted):
-        count = Counter(pair for word in words for pair in occurrences(word))
+        count = Counter(pair for word in words for pair in pairwise(word))
         pair = min(count, key=lambda pair: (-count[pair], pair))
         merges.append(pair)
         words = [joined(word, pair, new) for word in words]
     return merges
-
-
-def occurrences(word):
-    """Its pairs of neighbors, each place once."""
-    return list(zip(word, word[1:]))
 
 
 def joined(word, pair, new):

@@ -18,12 +18,13 @@ from nanollm.ops.checks import expect
 @kernel
 def _adamw(w, dw, m, v, rate, keep, beta1, beta2, eps, scale):   # (N,) ×4
     of = w.dtype.type
-    one, rate, keep, eps, scale = of(1), of(rate), of(keep), of(eps), of(scale)
-    beta1, beta2 = of(beta1), of(beta2)
+    new1, new2 = of(1 - beta1), of(1 - beta2)    # in float64: 1 - 0.999 loses four digits of seven
+    beta1, beta2, scale = of(beta1), of(beta2), of(scale)
+    rate, keep, eps = of(rate), of(keep), of(eps)
     for n in range(w.size):
         g = scale * dw[n]
-        m[n] = beta1 * m[n] + (one - beta1) * g
-        v[n] = beta2 * v[n] + (one - beta2) * g * g
+        m[n] = beta1 * m[n] + new1 * g
+        v[n] = beta2 * v[n] + new2 * (g * g)
         w[n] = keep * w[n] - rate * m[n] / (math.sqrt(v[n]) + eps)
 
 

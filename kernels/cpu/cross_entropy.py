@@ -1,9 +1,12 @@
 """Cross-entropy on the CPU: no probabilities are stored.
 
-The mathematics is in nanollm/ops/cross_entropy.py. Saved are the scores and one number a row, their
-log-sum-exp; backward computes exp(x - lse) as it writes dx. With a vocabulary of 50,257 the scores
-are the largest array of a training step, and reading them once more costs less than a second one.
+The mathematics is in nanollm/ops/cross_entropy.py. Saved are the scores and two numbers a row,
+their maximum m and the sum of exp(x - m); backward computes p = exp(x - m) / sum as it writes dx.
+With a vocabulary of 50,257 the scores are the largest array of a training step, and reading them
+once more costs less than a second one.
 """
+
+import math
 
 import numpy as np
 
@@ -18,41 +21,43 @@ from nanollm.ops.cross_entropy import check_cross_entropy
 
 
 @kernel
-def _losses(x, targets, lse, ignore):            # (N, V), (N,), (N,) → Σ losses, how many
-    total, n = 0.0, 0
-    for row in range(x.shape[0]):
-        if targets[row] != ignore:
-            total += lse[row] - x[row, targets[row]]
-            n += 1
-    return total, n
+def _losses(x, targets, m, total, ignore):       # (N, V), (N,) ×3 → Σ losses, how many
+    loss, counted = 0.0, 0
+    for n in range(x.shape[0]):
+        if targets[n] != ignore:
+            loss += math.log(np.float64(total[n])) + np.float64(m[n] - x[n, targets[n]])
+            counted += 1
+    return loss, counted
 
 
 @kernel
-def _backward(x, targets, lse, dx, ignore, scale):   # (N, V), (N,), (N,) → (N, V)
+def _backward(x, targets, m, total, dx, ignore, dy):   # (N, V), (N,) ×3 → (N, V)
     N, V = x.shape
-    scale = x.dtype.type(scale)
+    dy = x.dtype.type(dy)
     for n in range(N):
+        scale = dy / total[n]
         if targets[n] == ignore:
             for v in range(V):
                 dx[n, v] = 0
         else:
             for v in range(V):
-                dx[n, v] = scale * exp(x[n, v] - lse[n])
-            dx[n, targets[n]] -= scale
+                dx[n, v] = scale * exp(x[n, v] - m[n])
+            dx[n, targets[n]] -= dy
 
 
 def cross_entropy(x, targets, *, ignore=-1):
     check_cross_entropy(x, targets, ignore)
     rows, flat_targets = as_rows(x), flat(targets)
-    lse = empty((len(rows),), x.dtype)
-    by_rows(logsumexp_rows, (rows, lse))
-    total, n = _losses(rows, flat_targets, lse, ignore)
-    n = max(n, 1)
-    return x.dtype.type(total / n), (x, flat_targets, lse, n, ignore)
+    m, total = empty((2, len(rows)), x.dtype)
+    by_rows(logsumexp_rows, (rows, m, total))
+    loss, counted = _losses(rows, flat_targets, m, total, ignore)
+    counted = max(counted, 1)
+    return x.dtype.type(loss / counted), (x, flat_targets, m, total, counted, ignore)
 
 
 def cross_entropy_backward(dy, saved):
-    x, flat_targets, lse, n, ignore = saved
+    x, flat_targets, m, total, counted, ignore = saved
     dx = empty_like(x)
-    by_rows(_backward, (as_rows(x), flat_targets, lse, as_rows(dx)), ignore, float(dy) / n)
+    by_rows(_backward, (as_rows(x), flat_targets, m, total, as_rows(dx)), ignore,
+            float(dy) / counted)
     return dx, None

@@ -53,6 +53,7 @@ def _backward(ds, dy, s, mu, r, dx, gamma, dgamma, dbeta):
         for c in range(C):
             xhat = (s[n, c] - mu[n]) * r[n]
             g = dy[n, c] * gamma[c]
+            dx[n, c] = g                         # rounded here once, so that g - mean(g) is exact
             g_mean += g
             gx_mean += g * xhat
             dgamma[c] += dy[n, c] * xhat
@@ -61,8 +62,7 @@ def _backward(ds, dy, s, mu, r, dx, gamma, dgamma, dbeta):
         gx_mean /= width
         for c in range(C):
             xhat = (s[n, c] - mu[n]) * r[n]
-            g = dy[n, c] * gamma[c]
-            dx[n, c] = ds[n, c] + r[n] * (g - g_mean - xhat * gx_mean)
+            dx[n, c] = ds[n, c] + r[n] * (dx[n, c] - g_mean - xhat * gx_mean)
 
 
 def layernorm(x, gamma, beta=None, *, eps=1e-5):

@@ -12,7 +12,7 @@ def as_rows(x):
 
     (N is counted rather than left to reshape(-1, K), which cannot know it where K is 0.)
     """
-    return np.ascontiguousarray(x).reshape(math.prod(x.shape[:-1]), *x.shape[-1:])
+    return np.ascontiguousarray(x).reshape(math.prod(x.shape[:-1]), math.prod(x.shape[-1:]))
 
 
 def empty_like(x):

@@ -2,14 +2,14 @@
 
 The mathematics is in nanollm/ops/softmax.py. NumPy passes over memory once for each operation; here
 maximum, sum and division walk over a row that is near, with an exp that is SIMD, and only y is
-written. Log-sum-exp saves x and its result in place of the softmax, which its backward computes.
+written. Log-sum-exp saves x, and m and the sum of each row, in place of the softmax, which its
+backward computes. (exp(x - y) would not do: y near 1,000 has only four decimals in float32.)
 """
-
-import math
 
 import numpy as np
 
 from kernels.cpu.compile import kernel
+from kernels.cpu.elementwise import flat
 from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.cpu.threads import by_rows
@@ -45,24 +45,25 @@ def _backward(dy, y, dx):                        # (N, K), (N, K) → (N, K)
 
 
 @kernel
-def logsumexp_rows(x, y):                        # (N, K) → (N,)
+def logsumexp_rows(x, m, total):                 # (N, K) → (N,), (N,)
     N, K = x.shape
     for n in range(N):
-        m = x[n, 0]
+        largest = x[n, 0]
         for k in range(1, K):
-            m = max(m, x[n, k])
-        total = x.dtype.type(0)
+            largest = max(largest, x[n, k])
+        partial = x.dtype.type(0)
         for k in range(K):
-            total += exp(x[n, k] - m)
-        y[n] = m + math.log(total)
+            partial += exp(x[n, k] - largest)
+        m[n], total[n] = largest, partial
 
 
 @kernel
-def _logsumexp_backward(dy, x, y, dx):           # (N,), (N, K), (N,) → (N, K)
+def _logsumexp_backward(x, m, total, dy, dx):    # (N, K), (N,), (N,), (N,) → (N, K)
     N, K = x.shape
     for n in range(N):
+        scale = dy[n] / total[n]
         for k in range(K):
-            dx[n, k] = dy[n] * exp(x[n, k] - y[n])
+            dx[n, k] = scale * exp(x[n, k] - m[n])
 
 
 def softmax(x):
@@ -79,15 +80,14 @@ def softmax_backward(dy, saved):
 
 
 def logsumexp(x):
-    y = empty(x.shape[:-1], x.dtype)
-    by_rows(logsumexp_rows, (as_rows(x), y.reshape(-1)))
-    return y, (x, y)
+    rows = as_rows(x)
+    m, total = empty((2, len(rows)), x.dtype)
+    by_rows(logsumexp_rows, (rows, m, total))
+    return (m + np.log(total)).reshape(x.shape[:-1]), (x, m, total)
 
 
 def logsumexp_backward(dy, saved):
-    x, y = saved
+    x, m, total = saved
     dx = empty_like(x)
-    by_rows(_logsumexp_backward,
-            (np.ascontiguousarray(dy).reshape(-1), as_rows(x), y.reshape(-1), as_rows(dx)),
-            work=x.size)
+    by_rows(_logsumexp_backward, (as_rows(x), m, total, flat(dy), as_rows(dx)))
     return (dx,)

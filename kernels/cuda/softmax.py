@@ -3,8 +3,9 @@
 The mathematics is in nanollm/ops/softmax.py. Maximum and sum are found by each thread for its
 entries and then by the block in shared memory. Forward reads a row three times, of which the cache
 answers two, and softmax writes it once: exp is computed twice, because a GPU does that faster than
-it stores a number and reads it back. Log-sum-exp writes one number a row and saves x with it in
-place of the softmax, which its backward computes. Backward reads y and dy twice, writes dx once.
+it stores a number and reads it back. Backward reads y and dy twice, writes dx once. Log-sum-exp
+saves x, m and the sum Σ exp(x - m) in place of the softmax, which its backward computes. (Its y
+would do for both numbers, but y = 1000.3 in float32 has lost the digits that exp(x - y) needs.)
 """
 
 import math
@@ -54,20 +55,22 @@ def _softmax_backward(dy, y, dx):                # (N, K), (N, K) → (N, K)
 
 
 @cuda.jit
-def _logsumexp(x, y):                            # (N, K) → (N,)
+def _logsumexp(x, y, m, total):                  # (N, K) → (N,), (N,), (N,)
     scratch = cuda.shared.array(THREADS, x.dtype)
     n = cuda.blockIdx.x
-    m = row_max(x, n, scratch)
-    total = row_total(x, n, m, scratch)
+    highest = row_max(x, n, scratch)
+    sum_exp = row_total(x, n, highest, scratch)
     if cuda.threadIdx.x == 0:
-        y[n] = m + math.log(total)
+        m[n] = highest
+        total[n] = sum_exp
+        y[n] = highest + math.log(sum_exp)
 
 
 @cuda.jit
-def _logsumexp_backward(dy, x, y, dx):           # (N,), (N, K), (N,) → (N, K)
+def _logsumexp_backward(dy, x, m, total, dx):    # (N,), (N, K), (N,), (N,) → (N, K)
     n = cuda.blockIdx.x
     for k in range(cuda.threadIdx.x, x.shape[1], THREADS):
-        dx[n, k] = dy[n] * math.exp(x[n, k] - y[n])
+        dx[n, k] = dy[n] * (math.exp(x[n, k] - m[n]) / total[n])
 
 
 def softmax(x):
@@ -88,15 +91,13 @@ def softmax_backward(dy, saved):
 def logsumexp(x):
     rows = as_rows(x)
     N = rows.shape[0]
-    y = empty(x.shape[:x.ndim - 1], x.dtype)
-    by_row(_logsumexp, N, rows, y.reshape(N))
-    return y, (x, y)
+    y, m, total = empty(x.shape[:x.ndim - 1], x.dtype), empty((N,), x.dtype), empty((N,), x.dtype)
+    by_row(_logsumexp, N, rows, y.reshape(N), m, total)
+    return y, (x, m, total)
 
 
 def logsumexp_backward(dy, saved):
-    x, y = saved
-    rows = as_rows(x)
-    N = rows.shape[0]
+    x, m, total = saved
     dx = empty(x.shape, x.dtype)
-    by_row(_logsumexp_backward, N, dy.reshape(N), rows, y.reshape(N), as_rows(dx))
+    by_row(_logsumexp_backward, m.size, dy.reshape(m.size), as_rows(x), m, total, as_rows(dx))
     return (dx,)

@@ -3,9 +3,19 @@
 import os
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
+from nanollm import backend, datasets, diary, runs
 from nanollm.cli.options import table
+from nanollm.errors import InputError
+from nanollm.files import read_json
+from nanollm.models.gpt import GPT
+from nanollm.presets import MODELS
+
+PACKAGES = "numpy", "numba", "matplotlib", "safetensors", "tqdm"
 
 EXAMPLES = """examples:
   python -m nanollm info                 versions, backends, data, where things are kept
@@ -24,8 +34,6 @@ def add(commands):
 
 
 def run(args):
-    from nanollm.errors import InputError
-    from nanollm.presets import MODELS
     if args.what is None:
         machine()
     elif args.what in MODELS:
@@ -37,25 +45,68 @@ def run(args):
                          f"{', '.join(MODELS)}")
 
 
+def machine():
+    """Versions, threads, backends, data and folders."""
+    print(f"system    {platform.platform()}, {os.cpu_count()} cores")
+    print(f"python    {platform.python_version()} ({sys.executable})")
+    print("packages  " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print("blas      " + (", ".join(blas()) or "not known"))
+    print("\nbackend")
+    for name in backend.MODULES:
+        try:
+            backend.module(name)
+            print(f"  {name:8}" + (f"available, {kernels()}" if name == "numba" else "available"))
+        except InputError as error:
+            print(f"  {name:8}{error}")
+    print("\ndata")
+    for row in datasets.rows():
+        print(f"  {row['name']:16}{row['where']}")
+    print(f"\nmodels    {', '.join(MODELS)}\nruns      " + (
+        ", ".join(sorted(str(path.parent) for path in runs.HOME.glob("*/config.json"))) or "none"))
+
+
+def blas():
+    """NumPy's library for matrix products, as it stands."""
+    from threadpoolctl import threadpool_info
+    return [f"{found['internal_api']} {found['version']}, {found['num_threads']} threads"
+            for found in threadpool_info() if found["user_api"] == "blas"]
+
+
+def kernels():
+    from kernels.cpu.compile import FOLDER
+    from kernels.cpu.threads import count
+    return f"{count()} threads, compiled kernels kept in {FOLDER or 'memory only'}"
+
+
 def model(config):
-    """The summary table of a model that is only described: no weights are drawn."""
-    rows = summary(config)
-    rows.append(("total", "", sum(row[2] for row in rows)))
-    print(table(rows, ["layer", "output", "parameters"]))
-
-
-def summary(config):
-    """GPT.summary() without the time and the memory that real weights take."""
-    import numpy as np
-
-    from nanollm import backend
-    from nanollm.models.gpt import GPT
-
-    class Nothing:
-        """A generator of arrays that take no memory: one zero under many addresses."""
+    """The table of a model's layers."""
+    class Zeros:
+        """In place of random numbers: zeros that nobody touches take no memory and no time."""
 
         def normal(self, mean, std, shape):
-            return np.broadcast_to(np.float32(0), shape)
+            return np.zeros(shape, np.float32)
 
     with backend.use("numpy"):
-        return GPT(config, Nothing()).summary()
+        rows = GPT(config, Zeros()).summary()
+    print(table([*rows, ("total", "", sum(count for _, _, count in rows))],
+                ["layer", "output", "parameters"]))
+
+
+def run_folder(folder):
+    """How a run was made, how its last steps went, and what came of it."""
+    config = runs.read_config(folder)
+    for key in "preset", "backend":
+        print(f"{key:12}{config[key]}")
+    for key in "settings", "versions":
+        print(f"{key:12}" + ", ".join(f"{name} {value}" for name, value in config[key].items()))
+    print()
+    model(runs.shape(folder, config))
+    rows = diary.read(folder / "losses.csv")
+    if rows:
+        print()
+        looks = [row for row in rows if row["val_loss"] is not None]
+        print(table([row.values() for row in looks[-5:] or rows[-5:]], diary.COLUMNS))
+    if (folder / "metrics.json").exists():
+        metrics = read_json(folder / "metrics.json")
+        print("\nresult      " + ", ".join(f"{key} {metrics[key]}" for key in (
+            "val_loss", "best_val_loss", "tokens_per_second", "seconds")))

@@ -16,6 +16,7 @@ def using(args, default=None):
 
 def table(rows, header):
     """Lines of an aligned table: text to the left, numbers to the right."""
+    rows = [list(row) for row in rows]
     cells = [list(header), *([shown(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     right = [all(isinstance(row[i], int | float | None) for row in rows)
@@ -26,13 +27,13 @@ def table(rows, header):
 
 
 def shown(value):
-    """A value as a table shows it: three digits of a fraction, commas in a whole number."""
+    """A value as a table shows it: four digits of a fraction, commas in a whole number."""
     if value is None:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        if value == 0 or 0.01 <= abs(value) < 1000:
-            return f"{value:.3g}"
+        if value == 0 or 0.001 <= abs(value) < 1000:
+            return f"{value:.4g}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1e}"
     return str(value)

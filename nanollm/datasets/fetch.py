@@ -74,6 +74,7 @@ def find(data):
 def download(data, path, quiet):
     """Fetch data.url to `path`, with the right sha256 or not at all."""
     from http.client import HTTPException
+    from urllib.error import HTTPError
     from urllib.request import urlopen
 
     from tqdm import tqdm
@@ -94,5 +95,7 @@ def download(data, path, quiet):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, content)
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()                               # it keeps the connection open
         raise InputError(f"cannot download {data.name} ({error}): {by_hand}, or set NANOLLM_DATA "
                          f"to a folder that has {data.file}") from None

@@ -50,7 +50,8 @@ REGISTRY = {data.name: data for data in [
     Dataset(
         "tinystories", "about 5,000 short stories in simple words, lower-cased, a newline between",
         "CDLA-Sharing-1.0",
-        "Arnoochka/Transformer-Parallelism@911b9e732fbe6d228ba0feacbd6735395f0d279e:tinystories.txt",
+        "Arnoochka/Transformer-Parallelism@911b9e732fbe6d228ba0feacbd6735395f0d279e:"
+        "tinystories.txt",
         "tinystories_4MB.txt", 4_192_330,
         "30c6f2fac206d82e76b80dbbede28f6b5415c8d8571dde6bfd8226ab41744a2c"),
     Dataset(

@@ -33,10 +33,11 @@ def cross_entropy(x, targets, *, ignore=-1):
     check_cross_entropy(x, targets, ignore)
     V = x.shape[-1]
     rows, flat = x.reshape(-1, V), targets.reshape(-1)          # (N, V), (N,)
+    rows = rows - rows.max(axis=-1, keepdims=True)              # p is the same, digits are kept
     counted = flat != ignore                                    # (N,)
     lse, (p,) = logsumexp(rows)                                 # (N,), (N, V)
     picked = rows[np.arange(len(rows)), np.where(counted, flat, 0)]   # (N,)  x_target
-    n = max(np.count_nonzero(counted), 1)
+    n = max(int(counted.sum()), 1)
     loss = ((lse - picked) * counted).sum() / n                 # ()
     return loss, (p, flat, counted, x.shape)
 
@@ -45,6 +46,6 @@ def cross_entropy_backward(dy, saved):
     p, flat, counted, shape = saved
     dx = p.copy()                                               # (N, V)
     dx[np.arange(len(p)), np.where(counted, flat, 0)] -= 1
-    n = max(np.count_nonzero(counted), 1)
+    n = max(int(counted.sum()), 1)
     dx *= (dy / n * counted[:, None]).astype(p.dtype)
     return dx.reshape(shape), None

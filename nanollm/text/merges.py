@@ -18,6 +18,7 @@ Used by     byte_pairs.py
 
 from collections import defaultdict
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 END, GONE = -1, -2
 
@@ -37,7 +38,7 @@ def learn(words, wanted, first, bar):
     right = list(range(1, len(token) + 1))
     count = defaultdict(int)                        # pair -> how often
     where = defaultdict(list)                       # pair -> positions, ascending; some are stale
-    for p, pair in enumerate(zip(token, token[1:])):
+    for p, pair in enumerate(pairwise(token)):
         if END not in pair:
             count[pair] += weight[p]
             where[pair].append(p)
@@ -84,7 +85,7 @@ def apply(word, ranks):
     token = [*word, END]
     n = len(token)
     left, right = list(range(-1, n)), list(range(1, n + 1))
-    joins = map(ranks.get, zip(token, token[1:]))
+    joins = map(ranks.get, pairwise(token))
     heap = [new * n + p for p, new in enumerate(joins) if new is not None]  # (new, p) as one number
     heapify(heap)
     while heap:
@@ -95,7 +96,8 @@ def apply(word, ranks):
         l, r = left[p], right[q]                    # l = -1 before the first: token[-1] is END too
         token[p], token[q] = new, GONE
         right[p], left[r] = r, p
-        for p, pair in ((l, (token[l], new)), (p, (new, token[r]))):
-            if (join := ranks.get(pair)) is not None:
-                heappush(heap, join * n + p)
-    return tuple(t for t in token if t >= 0)
+        if (join := ranks.get((token[l], new))) is not None:
+            heappush(heap, join * n + l)
+        if (join := ranks.get((new, token[r]))) is not None:
+            heappush(heap, join * n + p)
+    return [t for t in token if t >= 0]
