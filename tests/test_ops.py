@@ -111,8 +111,8 @@ def test_steps_agree_with_the_reference_in_float64(step, backend, dtype, arrays)
     name, _, make = step
     r = Draw(seed(step), np.dtype(dtype))
     start, settings = make(r)
-    ours = [arrays.put(x.copy()) for x in start]
-    exact = [x.astype(np.float64) for x in start]
+    ours = [arrays.put(np.array(x)) for x in start]
+    exact = [np.array(x, np.float64) for x in start]
     run, reference = pair_of_steps(backend, name)
     for t in range(1, 6):
         if name.startswith("adam"):

@@ -3,8 +3,8 @@
 The mathematics is in nanollm/ops/linear.py. BLAS runs on one thread a call, and our own threads
 each compute a part of the result: its rows where there are more of them, else its columns. Inside
 a training step that is split by batch (nanollm/parallel.py) a product stays on its thread.
-A single row is another matter: its product reads each weight once, so memory is the cost, and BLAS
-reached half of what the two loops below do.
+A single row is another matter: its product reads each weight once, so memory is the cost, and each
+thread walks along the weights as they lie in memory.
 """
 
 import numpy as np
@@ -17,28 +17,13 @@ from nanollm.ops.elementwise import unbroadcast
 from nanollm.ops.linear import check_linear, check_matmul
 
 ENOUGH = 2 ** 21                                 # multiplications a thread must get
-FEW = 2 ** 18                                    # weights a thread must get for a single row
 
 
 @kernel
-def add_vector_product(x, w, first, y):          # (K,), (K, ...): y (N,) += x w[:, first:first + N]
-    """Rows are cut out one by one: a slice of a row is contiguous, and its loop is SIMD."""
-    K, N = x.size, y.size
-    last = first + N
-    for k in range(0, K - K % 8, 8):             # eight rows of w a walk along y
-        w0, w1, w2, w3 = (w[k, first:last], w[k + 1, first:last], w[k + 2, first:last],
-                          w[k + 3, first:last])
-        w4, w5, w6, w7 = (w[k + 4, first:last], w[k + 5, first:last], w[k + 6, first:last],
-                          w[k + 7, first:last])
-        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
-        x4, x5, x6, x7 = x[k + 4], x[k + 5], x[k + 6], x[k + 7]
-        for n in range(N):
-            y[n] += (x0 * w0[n] + x1 * w1[n] + x2 * w2[n] + x3 * w3[n]
-                     + x4 * w4[n] + x5 * w5[n] + x6 * w6[n] + x7 * w7[n])
-    for k in range(K - K % 8, K):
-        row = w[k, first:last]
-        for n in range(N):
-            y[n] += x[k] * row[n]
+def add_vector_product(x, w, y):                 # (K,), (K, N): y (N,) += x w, row by row
+    for k in range(w.shape[0]):
+        for n in range(w.shape[1]):
+            y[n] += x[k] * w[k, n]
 
 
 @kernel
@@ -50,27 +35,18 @@ def _dot_rows(w, y, x):                          # (N, K), (N,), (K,): y = w x
         y[n] = total
 
 
-@kernel
-def _vector_product(x, w, first, y):
-    y[:] = 0
-    add_vector_product(x, w, first, y)
-
-
 def vector_product(x, w, out):
-    """out (N,) = x (K,) w (K, N), each thread some columns; w may be a transposed (N, K)."""
-    K, N = w.shape
-    if not w.flags.c_contiguous and w.T.flags.c_contiguous:
+    """out (N,) = x (K,) w (K, N); w may be a transposed (N, K). Each thread takes some rows."""
+    if w.flags.c_contiguous:
+        by_rows(add_vector_product, (x, w), sums=(out,), work=w.size)
+    else:
         by_rows(_dot_rows, (w.T, out), x)
-        return
-    shares = max(1, min(share_count(), w.size // FEW))
-    cuts = [slice(N * i // shares, N * (i + 1) // shares) for i in range(shares)]
-    run(lambda c=c: _vector_product(x, w, c.start, out[c]) for c in cuts)
 
 
 def product(a, b, out):
     """out = a b for matrices (M, K), (K, N), each thread a part of `out`."""
     (M, K), N = a.shape, b.shape[1]
-    if M == 1 and a.flags.c_contiguous:
+    if M == 1 and (b.flags.c_contiguous or b.T.flags.c_contiguous):
         vector_product(a[0], b, out[0])
         return out
     shares = max(1, min(share_count(), M * K * N // ENOUGH))
