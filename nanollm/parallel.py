@@ -1,8 +1,8 @@
-"""One batch, several threads: each computes the loss and gradients of its part, then they are added.
+"""One batch, several threads: each computes loss and gradients of its part, then they are added.
 
 The loss of a batch is the mean over its tokens, so its gradient is the weighted sum of the parts'
-gradients, a part weighing as many tokens as it has: L = Σ_i (n_i / n) L_i. Each thread has a tape of
-its own and runs everything on it serially; they meet only once, at the end. Inside a step nobody
+gradients, a part weighing as many tokens as it has: L = Σ_i (n_i / n) L_i. Each thread has a tape
+of its own and runs everything on it serially; they meet only once, at the end. Inside a step nobody
 waits for anybody, which matters most where layers are small. It costs a second set of gradients.
 
 Source      data parallelism, as in Dean et al. 2012, with the gradients added at every step

@@ -56,6 +56,21 @@ def seed(case):
     return zlib.crc32(f"{case[0]}, {case[1]}".encode())
 
 
+def attention_block(r, C, context, biases=True):
+    """The arrays of attention_step_: a token, weights of unit variance, room for the past."""
+    b_qkv, b_out, beta = [r.normal(n) for n in (3 * C, C, C)] if biases else [None] * 3
+    w_qkv, w_out = r.normal(C, 3 * C) / C ** 0.5, r.normal(C, C) / C ** 0.5
+    return [r.normal(1, C), r.normal(C), beta, w_qkv, b_qkv, w_out, b_out,
+            r.normal(context, C), r.normal(context, C)]
+
+
+def mlp_block(r, C, F, biases=True):
+    """The arrays of mlp_step: a token and weights of unit variance."""
+    b1, b2, beta = [r.normal(n) for n in (F, C, C)] if biases else [None] * 3
+    return [r.normal(1, C), r.normal(C), beta, r.normal(C, F) / C ** 0.5, b1,
+            r.normal(F, C) / F ** 0.5, b2]
+
+
 CASES = [
     ("add", "same shape", lambda r: ([r.normal(2, 3), r.normal(2, 3)], {})),
     ("add", "numbers", lambda r: ([r.normal(), r.normal()], {})),
@@ -532,7 +547,7 @@ LARGE = [
     ("dropout", "large", lambda r: ([r.normal(400, 500), r.keep(400, 500)], {"rate": 0.3})),
 ]
 
-# The steps of the optimizers have no backward: (step, label, make), run several times over.
+# The steps of optimizers and of decoding have no backward: (step, label, make), run several times.
 STEPS = [
     ("sgd_", "matrix", lambda r: ([r.normal(3, 5), r.normal(3, 5)], {"lr": 0.1})),
     ("sgd_", "clipped", lambda r: ([r.normal(3, 5), r.normal(3, 5)], {"lr": 0.1, "scale": 0.3})),
@@ -598,4 +613,23 @@ STEPS = [
     ("squared_norm", "large", lambda r: ([r.normal(400, 500)], {})),
     ("squared_norm", "great and small", lambda r: ([r.normal(3, 50) * 10 ** r.normal(50)], {})),
     ("squared_norm", "nothing", lambda r: ([r.normal(0)], {})),
+
+    ("attention_step_", "first tokens", lambda r: (attention_block(r, 4, 9), {"heads": 2})),
+    ("attention_step_", "no biases", lambda r: (attention_block(r, 4, 9, False), {"heads": 2})),
+    ("attention_step_", "one head, large epsilon",
+     lambda r: (attention_block(r, 5, 6), {"heads": 1, "eps": 0.1})),
+    ("attention_step_", "heads of one column", lambda r: (attention_block(r, 3, 5), {"heads": 3})),
+    ("attention_step_", "longer than a block",
+     lambda r: (attention_block(r, 150, 200), {"heads": 3})),
+    ("attention_step_", "large", lambda r: (attention_block(r, 600, 30), {"heads": 6})),
+
+    ("mlp_step", "one token", lambda r: (mlp_block(r, 4, 9), {})),
+    ("mlp_step", "exact", lambda r: (mlp_block(r, 4, 9), {"exact": True})),
+    ("mlp_step", "no biases", lambda r: (mlp_block(r, 4, 9, False), {})),
+    ("mlp_step", "no biases, exact", lambda r: (mlp_block(r, 4, 9, False), {"exact": True})),
+    ("mlp_step", "large epsilon", lambda r: (mlp_block(r, 5, 3), {"eps": 0.1})),
+    ("mlp_step", "one column", lambda r: (mlp_block(r, 3, 1), {})),
+    ("mlp_step", "longer than a block", lambda r: (mlp_block(r, 150, 600), {})),
+    ("mlp_step", "large", lambda r: (mlp_block(r, 500, 2000), {})),
+    ("mlp_step", "large, exact", lambda r: (mlp_block(r, 500, 2000), {"exact": True})),
 ]

@@ -12,6 +12,7 @@ import pytest
 
 from cases import CASES, LARGE, STEPS, Draw
 from judges import Arrays
+from nanollm.backend import module
 
 BACKENDS = os.environ.get("NANOLLM_TEST_BACKENDS", "numpy numba").split()
 TABLES = {"case": CASES, "large": LARGE, "step": STEPS}
@@ -35,3 +36,9 @@ def r(request):
 def arrays(backend):
     """How arrays reach the backend under test and come back."""
     return Arrays(backend)
+
+
+@pytest.fixture
+def kernels(backend):
+    """The module of the backend under test: kernels.softmax, kernels.softmax_backward ..."""
+    return module(backend)

@@ -13,6 +13,7 @@ from nanollm import backend, gradcheck, ops
 
 CLOSE = {"float32": 2e-6, "float64": 1e-12}     # relative to the largest entry
 FLOOR = 0.1                                     # or to this, if the largest entry is smaller
+WRITTEN = {"w", "m", "v", "u", "keys", "values"}    # what a step, whose name ends in _, writes into
 
 
 class Arrays:
@@ -59,6 +60,27 @@ def check_numbers(case, dtype, judged, arrays):
     assert isinstance(y, tuple) == isinstance(exact_y, tuple)
     return max(agree(f"{op}'s y", arrays.get(y), flat(exact_y), dtype),
                agree(f"{op}'s gradient", arrays.get(dxs), list(exact_dxs), dtype))
+
+
+def check_step(step, dtype, judged, arrays, times=5):
+    """After several steps, results and everything written agree with the reference's."""
+    name, _, make = step
+    start, settings = make(Draw(seed(step), np.dtype(dtype)))
+    start = [None if x is None else np.array(x) for x in start]
+    ours, reference = arrays.put(tuple(copies(start))), copies(list(map(exact, start)))
+    parameters = inspect.signature(getattr(ops, name)).parameters
+    for t in range(1, times + 1):
+        for counter, value in ("t", t), ("length", t - 1):
+            if counter in parameters:
+                settings[counter] = value
+        got, want = judged(*ours, **settings), getattr(ops, name)(*reference, **settings)
+        if isinstance(want, float):
+            assert isinstance(got, float) and abs(got - want) <= CLOSE["float64"] * want
+        else:
+            agree(f"{name}'s y", arrays.get(got), flat(want), dtype)
+    agree(f"{name}'s arrays", arrays.get(ours), reference, dtype)
+    for p, x, before in zip(parameters, arrays.get(ours), start):
+        assert p in WRITTEN or same_bits([x], [before]), f"{name} modified {p}"
 
 
 def agree(what, got, want, dtype):

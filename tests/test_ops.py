@@ -1,12 +1,13 @@
 """Every op: the right gradient (reference), the same numbers (kernels), the contract kept."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from cases import Draw, seed
-from judges import CLOSE, agree, check_gradient, check_numbers, copies, each, pair, same_bits
-from judges import situation
-from nanollm import ops
+from judges import CLOSE, Arrays, agree, check_gradient, check_numbers, check_step, copies, each
+from judges import pair, same_bits, situation
+from nanollm.backend import module
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -88,15 +89,11 @@ def test_dy_may_come_in_any_layout(case, backend, arrays):
     forward, backward = pair(backend, case[0])
     inputs, settings, dy = situation(case, "float64")
     y, saved = forward(*map(arrays.put, inputs), **settings)
-    broadcast = each(lambda a: np.broadcast_to(a.dtype.type(0.7), a.shape), dy)
-    for layout in each(lambda a: np.asarray(a, order="F"), dy), each(strided, dy), broadcast:
-        expected = arrays.get(backward(arrays.put(each(np.ascontiguousarray, layout)), saved)
-                              if y_has_axes(dy) else backward(arrays.put(layout), saved))
+    same = each(lambda a: np.broadcast_to(a.dtype.type(0.7), a.shape), dy)
+    for layout in each(lambda a: np.asarray(a, order="F"), dy), each(strided, dy), same:
+        packed = each(lambda a: np.array(a, order="C"), layout)
+        expected = arrays.get(backward(arrays.put(packed), saved))
         agree(case[0], arrays.get(backward(arrays.put(layout), saved)), expected, "float64")
-
-
-def y_has_axes(dy):
-    return all(a.ndim for a in (dy if isinstance(dy, tuple) else (dy,)))
 
 
 def strided(a):
@@ -108,25 +105,24 @@ def strided(a):
 
 @pytest.mark.parametrize("dtype", CLOSE)
 def test_steps_agree_with_the_reference_in_float64(step, backend, dtype, arrays):
-    name, _, make = step
-    r = Draw(seed(step), np.dtype(dtype))
-    start, settings = make(r)
-    ours = [arrays.put(np.array(x)) for x in start]
-    exact = [np.array(x, np.float64) for x in start]
-    run, reference = pair_of_steps(backend, name)
-    for t in range(1, 6):
-        if name.startswith("adam"):
-            settings["t"] = t
-        result, expected = run(*ours, **settings), reference(*exact, **settings)
-        if expected is None:
-            assert result is None
-        else:
-            assert isinstance(result, float)
-            assert result == pytest.approx(expected, rel=CLOSE["float64"])
-        assert same_bits(arrays.get(ours[1:2]), [x.copy() for x in start[1:2]])    # the gradient
-    agree(name, arrays.get(ours), exact, dtype)
+    check_step(step, dtype, getattr(module(backend), step[0]), arrays)
 
 
-def pair_of_steps(backend, name):
-    from nanollm.backend import module
-    return getattr(module(backend), name), getattr(ops, name)
+def test_numbers_agree_however_many_threads_share_the_rows(case, monkeypatch):
+    three_threads(monkeypatch)
+    check_numbers(case, "float64", pair("numba", case[0]), Arrays("numba"))
+
+
+def test_steps_agree_however_many_threads_share_them(step, monkeypatch):
+    three_threads(monkeypatch)
+    check_step(step, "float64", getattr(module("numba"), step[0]), Arrays("numba"))
+
+
+def three_threads(monkeypatch):
+    """Let even the smallest array be shared among three threads."""
+    module("numba")
+    for name, page in list(sys.modules.items()):
+        for limit in "ENOUGH", "FEW":
+            if name.startswith("kernels.cpu.") and hasattr(page, limit):
+                monkeypatch.setattr(page, limit, 1)
+    monkeypatch.setattr(sys.modules["kernels.cpu.threads"], "count", lambda: 3)

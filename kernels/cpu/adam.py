@@ -1,8 +1,8 @@
 """Adam on the CPU: decay, both moments and the step in one walk, shared among the threads.
 
-The mathematics is in nanollm/ops/adam.py. Memory is the cost: w, dw, m and v are read once, w, m and
-v written once, 28 bytes a weight in float32, where the page makes a dozen passes. The divisions by
-1 - βᵗ are the same for all weights and go into the rate and into ε: with c = √(1 - β₂ᵗ),
+The mathematics is in nanollm/ops/adam.py. Memory is the cost: w, dw, m and v are read once, w, m
+and v written once, 28 bytes a weight in float32, where the page makes a dozen passes. The divisions
+by 1 - βᵗ are the same for all weights and go into the rate and into ε: with c = √(1 - β₂ᵗ),
 η m̂ / (√v̂ + ε) = (η c / (1 - β₁ᵗ)) m / (√v + c ε).
 """
 

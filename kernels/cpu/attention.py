@@ -108,7 +108,7 @@ def forward(q, k, v, y, mask, causal, whole=False):
 def backward(dy, dp, saved, dq, dk, dv):
     """Fill dq, dk, dv; all in heads as q, k, v are; dp (B, H, T, S) or None."""
     q, k, v, p, causal, whole = saved
-    (B, H, T, D), S = q.shape, k.shape[2]
+    (B, _, T, D), S = q.shape, k.shape[2]
     ds = empty(p.shape, p.dtype)
     queries = blocks(T, S, causal, whole)
 
@@ -152,7 +152,7 @@ def attention_backward(dy, saved):
     saved, lead, weights = saved
     dy, dp = dy if weights else (dy, None)
     q, k, _, p, *_ = saved
-    (B, H, T, D), S = q.shape, k.shape[2]
+    (_, H, T, D), S = q.shape, k.shape[2]
     dq, dk, dv = (empty((*lead, n, H * D), dy.dtype) for n in (T, S, S))
     backward(in_heads(dy, H), dp if dp is None else dp.reshape(p.shape), saved,
              in_heads(dq, H), in_heads(dk, H), in_heads(dv, H))

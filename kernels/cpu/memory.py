@@ -91,7 +91,7 @@ class Pool:
         shelf = self.shelves[size]
         shelf.asked = monotonic()
         buffers, n = shelf.buffers, len(shelf.buffers)
-        start = min(shelf.last, n)
+        start = shelf.last if shelf.last < n else 0
         for i in range(start - n, start):        # below 0 Python counts from the end: a ring
             if getrefcount(buffers[i].base) == FREE:
                 shelf.last = i % n

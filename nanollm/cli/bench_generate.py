@@ -43,6 +43,6 @@ def row(label, config, batch):
     gaps.clear()
     floor = in_turns({"write": write, "read": read}, rounds=10, seconds=20)["read"] / times
     token = median(gaps)
-    return {"setting": label, "backend": backend.current(), "tokens/s": 1 / token,
+    return {"setting": label, "backend": backend.current(), "tokens/s": round(1 / token),
             "ms a token": 1e3 * token, "weights MB": size / 1e6, "read GB/s": size / floor / 1e9,
             "share of reading": floor / token}

@@ -4,8 +4,6 @@ GFLOP/s where an op is matrix products (a causal mask halves them), else GB/s: t
 in and comes out, each once.
 """
 
-import math
-
 import numpy as np
 
 from nanollm import backend
@@ -49,49 +47,49 @@ def cases(config, batch):
         "sgd_": ([weights, n(F, C)], {"lr": 1e-3}),
         "momentum_": ([weights, n(F, C), n(F, C)], {"lr": 1e-3}),
         "adamw_": ([weights, n(F, C), n(F, C), n(F, C) ** 2], {"lr": 1e-3, "t": 1}),
-        "squared_norm": ([weights], {}),
     }
 
 
 def rows(args):
-    return [row for size in sizes(args) for case in cases(*size[1:]).items()
-            for row in both_passes(size[0], *case)]
+    with backend.use("numpy"):
+        return [row for size in sizes(args) for case in cases(*size[1:]).items()
+                for row in both_passes(size[0], *case)]
 
 
 def both_passes(label, op, case):
     """A row for the op, and one for its backward if it has one."""
     inputs, settings = case
-    forward, backward, arrays = {}, {}, {}
+    work, forward, backward = products(op, inputs), {}, {}
     for name in "numpy", "numba":
         module = backend.module(name)
         forward[name] = lambda f=getattr(module, op): f(*inputs, **settings)
-        if hasattr(module, op + "_backward"):
-            with backend.use(name):
-                y, saved = forward[name]()
-            dy = np.ones_like(y)
-            backward[name] = lambda f=getattr(module, op + "_backward"), s=saved, d=dy: f(d, s)
-            arrays = {"": [*inputs, y], " backward": [*inputs, dy, *inputs]}
-    yield row(label, op, forward, arrays.get("", inputs), flops(op, inputs, settings))
-    if backward:
-        yield row(label, op + " backward", backward, arrays[" backward"],
-                  2 * flops(op, inputs, settings))
+        if not op.endswith("_"):
+            y, saved = forward[name]()
+            dy = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+            backward[name] = lambda f=getattr(module, op + "_backward"), s=saved: f(dy, s)
+    if not backward:
+        yield row(label, op, forward, inputs, work)
+        return
+    ys = list(y) if isinstance(y, tuple) else [y]
+    yield row(label, op, forward, inputs + ys, work)
+    yield row(label, op + " backward", backward, inputs + inputs + ys, 2 * work)
 
 
-def row(label, name, calls, arrays, operations):
-    times = in_turns(calls, rounds=50, seconds=0.5)
+def row(label, name, calls, arrays, work):
+    """arrays: what must be read or written; work: operations of matrix products, if any."""
+    times = in_turns(calls, rounds=50, seconds=0.5, prepare=backend.use)
     size = sum(a.nbytes for a in arrays if a is not None)
     return {"setting": label, "op": name, "numpy µs": 1e6 * times["numpy"],
             "numba µs": 1e6 * times["numba"], "ratio": times["numpy"] / times["numba"],
-            "GB/s": None if operations else size / times["numba"] / 1e9,
-            "GFLOP/s": operations / times["numba"] / 1e9 if operations else None}
+            "GB/s": None if work else size / times["numba"] / 1e9,
+            "GFLOP/s": work / times["numba"] / 1e9 if work else None}
 
 
-def flops(op, inputs, settings):
-    """Multiplications and additions in the matrix products of the forward, 0 if it has none."""
-    shapes = [a.shape for a in inputs if a is not None]
+def products(op, inputs):
+    """Operations in the forward's matrix products: a multiplication and an addition a term."""
     if op in ("linear", "matmul"):
-        return 2 * math.prod(shapes[0]) * shapes[1][-1]
-    if op in ("attention", "self_attention"):
-        B, T, C = shapes[0]
+        return 2 * inputs[0].size * inputs[1].shape[-1]
+    if op in ("attention", "self_attention"):                   # causal: half of 4 T C a token
+        B, T, C = inputs[0].shape
         return 2 * B * T * T * (C if op == "attention" else C // 3)
     return 0

@@ -1,9 +1,6 @@
 """bench train: milliseconds a training step, and how much of it is matrix products."""
 
-import os
-
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from nanollm import backend, optim, train
 from nanollm.cli.bench import sizes
@@ -12,6 +9,7 @@ from nanollm.cli.options import using
 from nanollm.cli.timing import in_turns
 from nanollm.models.gpt import GPT
 from nanollm.parallel import automatic_shares
+from nanollm.prepare import Training
 from nanollm.presets import Settings
 
 
@@ -21,18 +19,14 @@ def rows(args):
 
 
 def row(label, config, batch):
-    training = synthetic(config, batch)
-    alone, blas = products(config, batch), ThreadpoolController()
-
-    def floor():
-        with blas.limit(limits=os.cpu_count(), user_api="blas"):
-            alone()
-
-    times = in_turns({"step": lambda: train.step(training), "floor": floor}, rounds=50, seconds=40)
-    return {"setting": label, "backend": backend.current(), "step ms": 1e3 * times["step"],
-            "tokens/s": round(batch * config.context / times["step"]),
-            "products ms": 1e3 * times["floor"],
-            "share of products": times["floor"] / times["step"]}
+    name, training = backend.current(), synthetic(config, batch)
+    calls = {name: lambda: train.step(training), "numpy alone": products(config, batch)}
+    times = in_turns(calls, rounds=50, seconds=30,
+                     prepare=lambda name: backend.use(name.split()[0]))
+    return {"setting": label, "backend": name, "step ms": 1e3 * times[name],
+            "tokens/s": round(batch * config.context / times[name]),
+            "products ms": 1e3 * times["numpy alone"],
+            "share of products": times["numpy alone"] / times[name]}
 
 
 def synthetic(config, batch):
@@ -42,5 +36,5 @@ def synthetic(config, batch):
                         depth=config.depth, bias=config.bias, tied=config.tied, batch=batch,
                         shares=automatic_shares(model, batch))
     ids = np.random.default_rng(1).integers(0, config.vocab, 100 * config.context)
-    return train.Training(None, settings, None, model, optim.adamw_state(model.parameters()),
-                          ids, ids, {})
+    return Training(None, settings, None, model, optim.adamw_state(model.parameters()),
+                    ids, ids, {})

@@ -7,23 +7,23 @@ from pathlib import Path
 from statistics import median
 
 
-def in_turns(calls, rounds, seconds=60):
+def in_turns(calls, rounds, seconds, prepare=lambda name: None):
     """{name: seconds a call takes} for calls = {name: function}: medians over `rounds` rounds.
 
-    The calls take turns, so that a slow moment of the machine is slow for all of them. A first
+    The calls take turns, so that a slow moment of the machine is slow for all of them. The first
     round (caches, compilation) does not count, and no round begins after `seconds` seconds.
+    prepare(name) is called before each call and not timed.
     """
-    for call in calls.values():
-        call()
     times, began = {name: [] for name in calls}, time.perf_counter()
-    for _ in range(rounds):
+    for i in range(rounds + 1):
         for name, call in calls.items():
+            prepare(name)
             before = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - before)
-        if time.perf_counter() - began > seconds:
+        if i > 0 and time.perf_counter() - began > seconds:
             break
-    return {name: median(taken) for name, taken in times.items()}
+    return {name: median(taken[1:]) for name, taken in times.items()}
 
 
 def machine():

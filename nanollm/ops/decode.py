@@ -1,6 +1,6 @@
 """Decoding: one new token through one Transformer block, beside the keys and values of the past.
 
-Equation    attention_step_   y = x + attention(layernorm(x)),   its keys and values joining the past
+Equation    attention_step_   y = x + attention(layernorm(x)), whose keys and values join the past
             mlp_step          y = x + w2 gelu(w1 layernorm(x) + b1) + b2
             The past does not change when a token is added, so its keys and values are kept: a step
             costs one row of each product instead of all rows.

@@ -128,6 +128,8 @@ def our_decoding(job):
     cache = KeyValueCache(model.config)
 
     def next_token(ids):                                        # what nanollm.generate uses
+        if cache.length:
+            return int(model.step(ids[0, 0], cache).argmax())
         return int(model(ids, cache=cache).numpy()[0, -1].argmax())
 
     def run():

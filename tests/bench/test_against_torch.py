@@ -80,13 +80,17 @@ def test_logits_are_pytorchs(models, rng):
     assert abs(ours(x).numpy() - want).max() <= 1e-5
 
 
-def test_gradients_are_pytorchs(models, rng):
+def test_gradients_and_their_clipping_are_pytorchs(models, rng):
     ours, theirs = models
     x, y = batch(rng)
     theirs(torch.from_numpy(x), torch.from_numpy(y)).backward()
     _, gradients = loss_and_gradients(ours, x, y)
     for path, dw in gradients.items():
         assert close(dw, their_gradient(theirs, path)), path
+    norm, scale = optim.clip_scale(gradients, 1.0)
+    assert close(norm, torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0))
+    for path, dw in gradients.items():
+        assert close(scale * dw, their_gradient(theirs, path)), path
 
 
 def test_ten_adamw_steps_have_pytorchs_losses(models, rng):
