@@ -37,12 +37,15 @@ class Training:
     seconds: float = 0.0            # spent so far
 
 
-def begin(settings, folder, *, preset="", quiet=False):
-    """A new training in a new folder. Raises InputError where data or place will not do."""
+def begin(settings, folder, *, preset="", again=False, quiet=False):
+    """A new training in a new folder. Raises InputError where data or place will not do.
+
+    again    the folder may hold a run, which this one replaces
+    """
     folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder} exists: go on with it (--resume {folder}), or choose another "
-                         "folder (--run)")
+    if folder.exists() and not (again and (folder / "config.json").is_file()):
+        raise InputError(f"{folder} exists: go on with it (--resume {folder}), replace it if it is "
+                         "a run (--again), or choose another folder (--run)")
     content = datasets.text(settings.data, quiet=quiet)
     if settings.data not in datasets.REGISTRY:          # a file: found again from any folder
         settings = replace(settings, data=str(Path(settings.data).resolve()))
@@ -60,6 +63,8 @@ def begin(settings, folder, *, preset="", quiet=False):
               "text": fingerprint(content), "versions": runs.versions()}
     expect_room(folder, model)
     try:
+        if folder.exists():
+            shutil.rmtree(folder)
         folder.mkdir(parents=True)
         tokenizer.save(folder / "tokenizer.json")
         write_json(folder / "config.json", config)      # last: now it is a run

@@ -15,7 +15,7 @@ BAD = [
     ("add", [x, np.zeros((2, 3, 5))], {}, r"add: shapes \(2, 3, 4\) and \(2, 3, 5\) do not broad"),
     ("mul", [x, np.zeros(3)], {}, r"mul: shapes \(2, 3, 4\) and \(3,\) do not broadcast"),
     ("bias_gelu", [x, np.zeros(3)], {}, r"bias_gelu: b has shape \(3,\), expected \(4,\)"),
-    ("reshape", [x], {"shape": (5, 5)}, r"reshape: \(2, 3, 4\) has 24 entries, \(5, 5\) has 25"),
+    ("reshape", [x], {"shape": (5, 5)}, r"reshape: \(2, 3, 4\) has 24 entries, .* \(5, 5\)"),
     ("reshape", [x], {"shape": (5, -1)}, r"reshape: \(2, 3, 4\) .* \(5, -1\)"),
     ("transpose", [x], {"axes": (0, 1)}, r"transpose: axes \(0, 1\) are not an order of the 3"),
     ("transpose", [x], {"axes": (0, 1, 1)}, r"transpose: axes \(0, 1, 1\) are not an order"),
@@ -54,10 +54,10 @@ BAD = [
     ("attention", [x, x[:, :2], x[:, :2], None], {"causal": True}, r"attention: 3 causal .* on 2"),
     ("attention", [x, x, x, np.zeros((3, 4), bool)], {}, r"attention: the mask is bool \(3, 4\)"),
     ("attention", [x, x, x, np.zeros((3, 3))], {}, r"attention: the mask is float64"),
-    ("self_attention", [x, None], {}, r"self_attention: the last size of \(2, 3, 4\) is not three"),
+    ("self_attention", [x, None], {}, r"self_attention: qkv has shape \(2, 3, 4\), expected"),
     ("self_attention", [wide, None], {"heads": 3}, r"attention: 3 heads do not divide the width 4"),
     ("self_attention", [wide, np.zeros((2, 2), bool)], {}, r"attention: the mask is bool \(2, 2\)"),
-    ("self_attention", [np.zeros(12), None], {}, r"attention: .*\(12,\)"),
+    ("self_attention", [np.zeros(12), None], {}, r"self_attention: qkv has shape \(12,\), expected \(..., T, 3C"),
     ("dropout", [x, np.zeros((3, 4), bool)], {"rate": 0.5}, r"dropout: keep has shape \(3, 4\)"),
     ("dropout", [x, x > 0], {"rate": 1.0}, r"dropout: the rate is 1.0, expected 0 ≤ rate < 1"),
     ("dropout", [x, x > 0], {"rate": -0.1}, r"dropout: the rate is -0.1"),
@@ -77,10 +77,10 @@ def test_arrays_that_do_not_fit_are_refused_in_one_line(op, inputs, settings, li
     refused(pair(backend, op)[0], inputs, settings, line)
 
 
-@pytest.mark.parametrize("step, inputs, settings, line", BAD_STEPS)
-def test_a_step_refuses_arrays_that_do_not_fit_in_one_line(step, inputs, settings, line, backend):
+@pytest.mark.parametrize("name, inputs, settings, line", BAD_STEPS)
+def test_a_step_refuses_arrays_that_do_not_fit_in_one_line(name, inputs, settings, line, backend):
     before = [a.copy() for a in inputs]
-    refused(getattr(backends.module(backend), step), inputs, settings, line)
+    refused(getattr(backends.module(backend), name), inputs, settings, line)
     assert all((a == b).all() for a, b in zip(inputs, before))
 
 

@@ -15,8 +15,7 @@ from kernels.cpu.compile import kernel
 from kernels.cpu.memory import empty
 from kernels.cpu.threads import run, share_count
 from kernels.scalar import exp
-from nanollm.errors import InputError
-from nanollm.ops.attention import check_attention
+from nanollm.ops.attention import check_attention, check_self_attention
 
 BLOCK = 64                                       # query rows whose keys are cut at one place
 ENOUGH = 2 ** 20                                 # multiplications a thread must get
@@ -167,9 +166,8 @@ def thirds(qkv, heads):
 
 
 def self_attention(qkv, mask=None, *, heads=1, causal=False):
+    check_self_attention(qkv)
     *lead, T, C3 = qkv.shape
-    if C3 % 3:
-        raise InputError(f"self_attention: the last size of {qkv.shape} is not three times a width")
     y = empty((*lead, T, C3 // 3), qkv.dtype)
     check_attention(y, y, y, mask, heads, causal)
     saved = forward(*thirds(qkv, heads), in_heads(y, heads), mask_rows(mask, lead, T, T), causal)

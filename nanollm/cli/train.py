@@ -26,6 +26,8 @@ def add(commands):
                         f"{', '.join(PRESETS)} (default quick)")
     parser.add_argument("--run", dest="folder", metavar="FOLDER",
                         help="where to keep the run (default runs/PRESET, or runs/PRESET-2, ...)")
+    parser.add_argument("--again", action="store_true",
+                        help="replace the run that is in this folder")
     parser.add_argument("--resume", metavar="FOLDER",
                         help="go on with this run; of the settings below only --steps may be given")
     add_backend(parser)
@@ -54,7 +56,7 @@ def run(args):
             training = train.resume(args.resume, steps=args.steps, quiet=args.quiet)
         else:
             training = train.begin(settings, args.folder or runs.new_name(preset), preset=preset,
-                                   quiet=args.quiet)
+                                   again=args.again, quiet=args.quiet)
         if args.quiet:
             return 0 if train.run(training, quiet=True) else 130
         print(header(training), flush=True)

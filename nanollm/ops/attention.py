@@ -35,11 +35,11 @@ from nanollm.ops.softmax import softmax_backward
 
 def check_attention(q, k, v, mask, heads, causal):
     """Raise InputError unless the shapes fit; return T, S, D."""
-    T, C = q.shape[-2:]
-    S = k.shape[-2]
-    if k.shape != v.shape or k.shape[:-2] + (C,) != q.shape[:-2] + k.shape[-1:]:
+    if not (q.ndim == k.ndim > 1 and k.shape == v.shape
+            and k.shape == (*q.shape[:-2], k.shape[-2], q.shape[-1])):
         raise InputError(f"attention: q {q.shape}, k {k.shape}, v {v.shape} do not fit; expected "
                          "(..., T, C), (..., S, C), (..., S, C)")
+    (T, C), S = q.shape[-2:], k.shape[-2]
     if heads < 1 or C % heads:
         raise InputError(f"attention: {heads} heads do not divide the width {C}")
     if causal and T > S:
@@ -49,6 +49,12 @@ def check_attention(q, k, v, mask, heads, causal):
         raise InputError(f"attention: the mask is {mask.dtype} {mask.shape}; expected bool, "
                          f"broadcast to {(*q.shape[:-1], S)}")
     return T, S, C // heads
+
+
+def check_self_attention(qkv):
+    """Raise InputError unless qkv is (..., T, 3C)."""
+    if qkv.ndim < 2 or qkv.shape[-1] % 3:
+        raise InputError(f"self_attention: qkv has shape {qkv.shape}, expected (..., T, 3C)")
 
 
 def into_heads(x, heads):
@@ -101,8 +107,7 @@ def attention_backward(dy, saved):
 
 
 def self_attention(qkv, mask=None, *, heads=1, causal=False):
-    if qkv.shape[-1] % 3:
-        raise InputError(f"self_attention: the last size of {qkv.shape} is not three times a width")
+    check_self_attention(qkv)
     q, k, v = np.split(qkv, 3, axis=-1)                         # (..., T, C)
     return attention(q, k, v, mask, heads=heads, causal=causal)
 

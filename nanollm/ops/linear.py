@@ -51,9 +51,10 @@ def linear_backward(dy, saved):
 
 def check_matmul(a, b):
     """Raise InputError unless a (..., M, K) and b (..., K, N) fit."""
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-        raise InputError(f"matmul: {tuple(a.shape)} and {tuple(b.shape)} do not fit; "
-                         "a's last size must be b's last but one")
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2] or any(
+            m != n and 1 not in (m, n) for m, n in zip(a.shape[-3::-1], b.shape[-3::-1])):
+        raise InputError(f"matmul: {tuple(a.shape)} and {tuple(b.shape)} do not fit; a's last size "
+                         "must be b's last but one, and the leading sizes equal or 1")
 
 
 def matmul(a, b):

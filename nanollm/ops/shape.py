@@ -19,7 +19,6 @@ Used by     heads of attention (reshape, transpose, split), losses (mean)
 """
 
 import builtins
-import math
 
 import numpy as np
 
@@ -27,10 +26,11 @@ from nanollm.errors import InputError
 
 
 def reshape(x, *, shape):
-    if -1 not in shape and math.prod(shape) != x.size:
-        raise InputError(f"reshape: {x.shape} has {x.size} entries, {tuple(shape)} has "
-                         f"{math.prod(shape)}")
-    return x.reshape(shape), (x.shape,)
+    try:
+        return x.reshape(shape), (x.shape,)
+    except ValueError:
+        raise InputError(f"reshape: {x.shape} has {x.size} entries, which do not fill "
+                         f"{tuple(shape)}") from None
 
 
 def reshape_backward(dy, saved):
