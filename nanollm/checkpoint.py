@@ -114,8 +114,8 @@ def load_arrays(path, like):
     if missing or extra:
         raise InputError(f"{path} belongs to another model: missing {sorted(missing)[:2]}, "
                          f"not known here {sorted(extra)[:2]}")
-    for name, a in arrays.items():
-        if a.shape != tuple(like[name].shape):
-            raise InputError(f"{path}: {name} has shape {a.shape}, but by config.json it is "
-                             f"{tuple(like[name].shape)}")
+    for name, expected in like.items():
+        if arrays[name].shape != tuple(expected.shape):
+            raise InputError(f"{path}: {name} has shape {arrays[name].shape}, but by config.json "
+                             f"it is {tuple(expected.shape)}")
     return arrays

@@ -25,9 +25,12 @@ def flush(path):
 def write(path, data):
     """Write a file of bytes whole or not at all."""
     partial = Path(f"{path}.partial")
-    partial.write_bytes(data)
-    flush(partial)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(data)
+        flush(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_json(path, content):

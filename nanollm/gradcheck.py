@@ -14,15 +14,14 @@ zero, and a backward that returns zeros would pass.
 """
 
 import functools
-import inspect
 from typing import NamedTuple
 
 import numpy as np
 
 from nanollm import backend, diagnosis
 
-STEP = 2.0 ** -20 # about 1e-6; adding a power of two to a whole number is exact
-FLOOR = 1e-2      # errors are relative to the gradient's largest entry, or to this if that is less
+STEP = 2.0 ** -20     # about 1e-6; adding a power of two to a whole number is exact
+FLOOR = 1e-2          # errors are relative to the gradient's largest entry, or to this if less
 
 
 class GradientError(AssertionError):

@@ -44,7 +44,8 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
         return float(loss.numpy()), gradients
 
     B = len(x)
-    parts = [slice(B * i // shares, B * (i + 1) // shares) for i in range(min(shares, B))]
+    shares = min(shares, B)
+    parts = [slice(B * i // shares, B * (i + 1) // shares) for i in range(shares)]
     if len(parts) == 1:
         loss, gradients = part(0, parts[0])
         return loss, dict(zip(parameters, gradients))

@@ -98,8 +98,10 @@ def typed(name, kind, value):
 PRESETS = {
     # The demo: English prose in two minutes on two cores, without a network.
     "quick": Settings(),
-    # karpathy/nanoGPT's setting for a laptop; its published validation loss is 1.88.
-    "nanogpt-cpu": Settings(data="tinyshakespeare", context=64, batch=12, steps=2000),
+    # karpathy/nanoGPT's setting for a laptop; its published validation loss is 1.88. (Of four seeds
+    # the untied head reached 1.862 to 1.879; tied, one seed, 1.905.)
+    "nanogpt-cpu": Settings(data="tinyshakespeare", context=64, batch=12, steps=2000, tied=False,
+                            seed=1337),
 }
 
 # Models to look at (`info`) and to time (`bench`).

@@ -1,4 +1,4 @@
-"""The contract: every backend has every op, every op its rows and its page, every page its words."""
+"""The contract: every backend has every op, every op its rows and its page, a page its words."""
 
 import importlib
 import inspect

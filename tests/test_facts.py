@@ -1,4 +1,4 @@
-"""What must hold whatever the numbers: facts from the pages, and examples small enough for a pencil.
+"""What must hold whatever the numbers: facts from the pages, and examples for pencil and paper.
 
 Here the reference itself is judged; `kernels` is the module of the backend under test.
 """
@@ -366,7 +366,7 @@ def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient(kernels):
 
 
 def test_two_steps_of_adam_by_hand(kernels):
-    """β₁ = 1/2, β₂ = 3/4, g = 8, then 0: m = 4, 2 and v = 16, 12; m̂ = 8, 8/3 and v̂ = 64, 192/7."""
+    """β₁ = 1/2, β₂ = 3/4, g = 8, then 0: m = 4, 2; v = 16, 12; m̂ = 8, 8/3; v̂ = 64, 192/7."""
     w, m, v = np.array([1.0]), np.zeros(1), np.zeros(1)
     settings = {"lr": 0.1, "beta1": 0.5, "beta2": 0.75, "eps": 1.0}
     kernels.adam_(w, np.array([16.0]), m, v, t=1, scale=0.5, **settings)

@@ -99,8 +99,8 @@ def test_a_decoding_step_is_the_last_row_of_the_whole_block(kernels, r):
     w_qkv, b_qkv, w_out = r.normal(C, 3 * C), r.normal(3 * C), r.normal(C, C)
     w1, b1, w2, b2 = r.normal(C, F), r.normal(F), r.normal(F, C), r.normal(C)
 
-    y = kernels.layernorm(x, gamma, beta)[0]
-    y = kernels.self_attention(kernels.linear(y, w_qkv, b_qkv)[0], None, heads=heads, causal=True)[0]
+    qkv = kernels.linear(kernels.layernorm(x, gamma, beta)[0], w_qkv, b_qkv)[0]
+    y = kernels.self_attention(qkv, None, heads=heads, causal=True)[0]
     y = x + kernels.linear(y, w_out, b_out)[0]
     z = kernels.linear(kernels.layernorm(y, gamma, beta)[0], w1, b1)[0]
     whole = y + kernels.linear(kernels.gelu(z)[0], w2, b2)[0]

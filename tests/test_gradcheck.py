@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from judges import pair
 from nanollm import backend, functional as F, gradcheck, ops
 from nanollm.gradcheck import GradientError, check
 from nanollm.tape import Tape, Tensor

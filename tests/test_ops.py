@@ -61,7 +61,7 @@ def check_same_bits_twice(case, backend, arrays):
 
 
 def test_results_stay_as_they_are_while_the_op_runs_again(large, backend, arrays):
-    """A kernel that hands out a buffer while someone still holds it would overwrite one of these."""
+    """A kernel that hands out a buffer while someone holds it would overwrite one of these."""
     forward, backward = pair(backend, large[0])
 
     def run_forward(again):

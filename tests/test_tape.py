@@ -273,7 +273,7 @@ def test_a_loss_that_does_not_depend_on_a_tensor_is_refused_by_name(r):
     x, other = Tensor(r.normal(3)), Tensor(r.normal(4), "blocks.0.w")
     with Tape() as tape:
         loss = F.sum(x)
-    with pytest.raises(InputError, match=r"does not depend on \[Tensor\(blocks.0.w, \(4,\), float64"):
+    with pytest.raises(InputError, match=r"does not depend on \[Tensor\(blocks.0.w, \(4,\)"):
         tape.gradient(loss, [x, other])
 
 

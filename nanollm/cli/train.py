@@ -74,8 +74,8 @@ def asked(args):
     given = {f.name: getattr(args, f.name) for f in fields(Settings)
              if getattr(args, f.name) is not None}
     if args.resume:
-        other = [name for name in ("preset", "folder", *given)
-                 if name != "steps" and getattr(args, name) is not None]
+        other = [name for name in ("preset", "folder", "again", *given)
+                 if name != "steps" and getattr(args, name) not in (None, False)]
         if other:
             name = other[0].replace("folder", "run").replace("_", "-")
             raise InputError(f"--resume goes on with the settings of {args.resume}: leave out "
