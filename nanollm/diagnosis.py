@@ -103,16 +103,15 @@ def contribution_lost(got, parts, dys, inputs):
             return (f"only the {which} contribution to each entry is kept: " + (
                 "an index repeats, so use += (np.add.at) in place of =" if repeated else
                 "a sum over the other rows is missing"))
-    start = 0
-    for dy in dys:
-        block = parts[:, start:start + dy.size].reshape(*got.shape, *dy.shape)
-        for axis in range(dy.ndim if dy.shape == dys[0].shape and len(dys) == 1 else 0):
-            for which, index in ("last", -1), ("first", 0):
-                one = block.take(index, axis=got.ndim + axis)
-                if near(got, one.reshape(*got.shape, -1).sum(axis=-1)):
-                    return (f"only the {which} index of dy's axis {axis} contributes: the sum over "
-                            "that axis is missing")
-        start += dy.size
+    if len(dys) > 1:
+        return None
+    block = parts.reshape(*got.shape, *dys[0].shape)
+    for axis in range(dys[0].ndim):
+        for which, index in ("last", -1), ("first", 0):
+            one = block.take(index, axis=got.ndim + axis)
+            if near(got, one.reshape(*got.shape, -1).sum(axis=-1)):
+                return (f"only the {which} index of dy's axis {axis} contributes: the sum over "
+                        "that axis is missing")
     return None
 
 

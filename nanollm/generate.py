@@ -24,7 +24,7 @@ def generate(model, tokenizer, prompt="", *, tokens=200, seed=0, stop=(), cached
 
     tokens      how many at most
     seed        the same seed gives the same text
-    stop        texts that end it, as soon as one appears; it is not yielded itself
+    stop        texts that end it, as soon as one is complete; it is not yielded itself
     sampling    temperature, top_k, top_p, penalty: see sampling.choose
 
     An empty prompt starts from a line break (from token 0 where the tokenizer knows no line break).
@@ -32,6 +32,9 @@ def generate(model, tokenizer, prompt="", *, tokens=200, seed=0, stop=(), cached
     make no sense.
     """
     check_sampling(**sampling)
+    for name, n in ("tokens", tokens), ("seed", seed):
+        if n < 0:
+            raise InputError(f"{name} is {n}, expected 0 or more")
     ids = tokenizer.encode(prompt) if prompt else start(tokenizer)      # (T,)
     stream = tokenizer.stream()
 
@@ -75,7 +78,7 @@ def generate_ids(model, ids, *, tokens, seed=0, cached=True, **sampling):
 
 
 def until(pieces, stops):
-    """The pieces of a text up to the first of `stops`, also where it spans two pieces.
+    """The pieces of a text up to the first of `stops`, also where it spans several pieces.
 
     Text that may be the beginning of a stop waits until that is decided.
     """
@@ -83,9 +86,10 @@ def until(pieces, stops):
     waiting = ""
     for piece in pieces:
         waiting += piece
-        found = [at for at in map(waiting.find, stops) if at >= 0]
+        found = [(waiting.find(stop) + len(stop), waiting.find(stop)) for stop in stops
+                 if stop in waiting]
         if found:
-            yield waiting[:min(found)]
+            yield waiting[:min(found)[1]]                       # the one that is complete first
             return
         held = max((n for stop in stops for n in range(len(stop)) if waiting.endswith(stop[:n])),
                    default=0)

@@ -73,28 +73,10 @@ def check(forward, backward, inputs, settings=None, rng=None, eps=STEP, tol=1e-7
     settings, rng = settings or {}, rng or np.random.default_rng(0)
     names, inputs = diagnosis.named(forward, inputs)
     inputs = [np.array(x, np.float64) if is_real(x) else x for x in inputs]
-    op = backward.__name__
-    before = [None if x is None else x.copy() for x in inputs]
-
-    y, saved = forward(*inputs, **settings)
-    same_bits(forward.__name__, "y", y, forward(*inputs, **settings)[0])
-    dy = each(lambda a: np.asarray(rng.standard_normal(a.shape)), y)
-    kept = each(np.copy, dy)
-    dxs = backward(dy, saved)
-    if not isinstance(dxs, tuple) or len(dxs) != len(inputs):
-        count = len(dxs) if isinstance(dxs, tuple) else f"a {type(dxs).__name__}"
-        fail(op, f"it returned {count}", f"expected a tuple of {len(inputs)}, one gradient for "
-             f"each of {', '.join(names)} (None where there is none)")
-    first = [None if dx is None else np.array(dx) for dx in dxs]
-    for name, dx, again in zip(names, first, backward(dy, saved)):
-        if dx is not None:
-            same_bits(op, f"the gradient of {name}", dx, again)
-    for name, x, x_before in zip([*names, "dy"], [*inputs, dy], [*before, kept]):
-        if x is not None and not all(map(np.array_equal, flat(x), flat(x_before))):
-            fail(op, f"the pair modified {name}", "ops are pure: write into a new array")
-
-    errors = {}
-    for i, (name, x, dx) in enumerate(zip(names, inputs, first)):
+    dys, dxs = gradients(forward, backward, names, inputs, settings, rng)
+    sizes = diagnosis.sizes(forward, names, inputs, settings)
+    op, errors = backward.__name__, {}
+    for i, (name, x, dx) in enumerate(zip(names, inputs, dxs)):
         if not is_real(x):
             if dx is not None:
                 fail(op, f"{name} got a gradient, expected None",
@@ -104,39 +86,61 @@ def check(forward, backward, inputs, settings=None, rng=None, eps=STEP, tol=1e-7
         if dx is None:
             fail(op, f"the gradient of {name} is None",
                  f"y depends on {name}, so it has a gradient")
-        parts = jacobian(forward, inputs, i, settings, eps) * np.concatenate(
-            [a.reshape(-1) for a in flat(dy)])                  # (x.size, y.size)  J_ij dy_j
+        parts = jacobian(forward, inputs, i, settings, eps) * joined(dys)   # J_ij dy_j
         expected = parts.sum(axis=1).reshape(x.shape)
         if dx.shape != x.shape or dx.dtype != x.dtype:
             fail(op, f"the gradient of {name} is {dx.dtype} {dx.shape}, expected {x.dtype} "
                  f"{x.shape}", *diagnosis.of_shape(dx, expected))
-        if not np.isfinite(dx).all():
-            where = diagnosis.entry(name, np.argwhere(~np.isfinite(dx))[0])
-            fail(op, f"the gradient of {name} is {dx[~np.isfinite(dx)][0]} at {where}, in "
-                 f"{np.count_nonzero(~np.isfinite(dx))} of {dx.size} entries",
-                 "look for 0 / 0, log(0), or an exp that overflows")
+        bad = ~np.isfinite(dx)
+        if bad.any():
+            fail(op, f"the gradient of {name} is {dx[bad][0]} at "
+                 f"{diagnosis.entry(name, np.argwhere(bad)[0])}, in {bad.sum()} of {dx.size} "
+                 "entries", "look for 0 / 0, log(0), or an exp that overflows")
         error = np.abs(dx - expected) / max(np.abs(expected).max(initial=0), FLOOR)
         errors[name] = float(error.max(initial=0))
         if errors[name] > tol:
             at = np.unravel_index(error.argmax(), x.shape)
             fail(op, f"the gradient of {name} is wrong",
                  f"at {diagnosis.entry(name, at)}: expected {expected[at]:.6g}, got {dx[at]:.6g}",
-                 *diagnosis.of_values(dx, expected, parts, flat(dy), inputs,
-                                      diagnosis.sizes(forward, names, inputs, settings)))
+                 *diagnosis.of_values(dx, expected, parts, dys, inputs, sizes))
     return Result(forward.__name__, errors)
+
+
+def gradients(forward, backward, names, inputs, settings, rng):
+    """(dys, dxs) for a random dy; raises GradientError unless the pair is pure and fits its inputs.
+
+    Twice forward and twice backward must give the same bits, and change neither inputs nor dy.
+    """
+    op, before = backward.__name__, [None if x is None else x.copy() for x in inputs]
+    y, saved = forward(*inputs, **settings)
+    same_bits(forward.__name__, "y", y, forward(*inputs, **settings)[0])
+    dy = each(lambda a: np.asarray(rng.standard_normal(a.shape)), y)
+    kept = each(np.copy, dy)
+    dxs = backward(dy, saved)
+    if not isinstance(dxs, tuple) or len(dxs) != len(inputs):
+        count = len(dxs) if isinstance(dxs, tuple) else f"a {type(dxs).__name__}"
+        fail(op, f"it returned {count}", f"expected a tuple of {len(inputs)}, one gradient for "
+             f"each of {', '.join(names)} (None where there is none)")
+    dxs = [None if dx is None else np.array(dx) for dx in dxs]
+    for name, dx, again in zip(names, dxs, backward(dy, saved)):
+        if dx is not None:
+            same_bits(op, f"the gradient of {name}", dx, again)
+    for name, x, x_before in zip([*names, "dy"], [*inputs, dy], [*before, kept]):
+        if x is not None and not all(map(np.array_equal, flat(x), flat(x_before))):
+            fail(op, f"the pair modified {name}", "ops are pure: write into a new array")
+    return flat(kept), dxs
 
 
 def jacobian(forward, inputs, i, settings, eps):
     """J (x.size, y.size) for x = inputs[i], by central differences; x is put back."""
     x = inputs[i]
-    J = np.zeros((x.size, sum(a.size for a in flat(forward(*inputs, **settings)[0]))))
+    J = np.zeros((x.size, joined(flat(forward(*inputs, **settings)[0])).size))
     for row, at in zip(J, np.ndindex(x.shape)):
         kept = x[at]
         ys = []
         for nudged in kept + eps, kept - eps:
             x[at] = nudged
-            y = forward(*inputs, **settings)[0]
-            ys.append(np.concatenate([np.reshape(a, -1) for a in flat(y)]))
+            ys.append(joined(flat(forward(*inputs, **settings)[0])))
         x[at] = kept
         row[:] = (ys[0] - ys[1]) / ((kept + eps) - (kept - eps))       # the step as rounded
     return J
@@ -211,3 +215,8 @@ def each(f, y):
 
 def flat(y):
     return list(y) if isinstance(y, tuple) else [y]
+
+
+def joined(arrays):
+    """All entries of all arrays in one row."""
+    return np.concatenate([np.reshape(a, -1) for a in arrays])

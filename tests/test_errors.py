@@ -57,7 +57,7 @@ BAD = [
     ("self_attention", [x, None], {}, r"self_attention: qkv has shape \(2, 3, 4\), expected"),
     ("self_attention", [wide, None], {"heads": 3}, r"attention: 3 heads do not divide the width 4"),
     ("self_attention", [wide, np.zeros((2, 2), bool)], {}, r"attention: the mask is bool \(2, 2\)"),
-    ("self_attention", [np.zeros(12), None], {}, r"self_attention: qkv has shape \(12,\), expected"),
+    ("self_attention", [np.zeros(12), None], {}, r"self_attention: qkv has shape \(12,\)"),
     ("dropout", [x, np.zeros((3, 4), bool)], {"rate": 0.5}, r"dropout: keep has shape \(3, 4\)"),
     ("dropout", [x, x > 0], {"rate": 1.0}, r"dropout: the rate is 1.0, expected 0 ≤ rate < 1"),
     ("dropout", [x, x > 0], {"rate": -0.1}, r"dropout: the rate is -0.1"),

@@ -1,8 +1,8 @@
 """Decoding on the CPU: memory is the floor, for each weight is read once and used once.
 
-The mathematics is in nanollm/ops/decode.py. In a small block the weights are in cache, and what
-costs is the way from one op to the next in Python: there a step is one kernel. In a large block it
-is what the page says, and the threads share each product (linear.py).
+The mathematics is in nanollm/ops/decode.py. In a small model the weights are in cache, and what
+costs is the way from one op to the next in Python; so a step is one kernel. Only in a block so
+large that threads should share its products (linear.py says when) it is what the page says.
 """
 
 import math
@@ -13,9 +13,7 @@ from kernels.cpu.attention import softmax_rows
 from kernels.cpu.compile import kernel
 from kernels.cpu.gelu import erf_form, gelu, tanh_form
 from kernels.cpu.layernorm import layernorm, layernorm_rows, or_zeros
-from kernels.cpu.linear import add_vector_product, linear
-
-SMALL = 2 ** 20                                  # weights of a step that stay in one core's cache
+from kernels.cpu.linear import MANY, add_vector_product, linear
 
 
 @kernel
@@ -72,7 +70,7 @@ def _mlp_step(x, gamma, beta, w1, b1, w2, exact, eps):
 
 def attention_step_(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, *, length, heads,
                     eps=1e-5):
-    if w_qkv.size + w_out.size < SMALL:
+    if w_qkv.size <= MANY:
         y = _attention_step(x, gamma, or_zeros(beta, gamma), w_qkv, or_zeros(b_qkv, w_qkv[0]),
                             w_out, keys, values, length, heads, eps)
         return y if b_out is None else y + b_out
@@ -84,7 +82,7 @@ def attention_step_(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, *,
 
 
 def mlp_step(x, gamma, beta, w1, b1, w2, b2, *, exact=False, eps=1e-5):
-    if w1.size + w2.size < SMALL:
+    if w1.size <= MANY:
         y = _mlp_step(x, gamma, or_zeros(beta, gamma), w1, or_zeros(b1, w1[0]), w2, exact, eps)
         return y if b2 is None else y + b2
     y, _ = layernorm(x, gamma, beta, eps=eps)                   # (1, C)

@@ -3,20 +3,24 @@
 The mathematics is in nanollm/ops/linear.py. BLAS runs on one thread a call, and our own threads
 each compute a part of the result: its rows where there are more of them, else its columns. Inside
 a training step that is split by batch (nanollm/parallel.py) a product stays on its thread.
-A single row is another matter: its product reads each weight once, so memory is the cost, and each
-thread walks along the weights as they lie in memory.
+A single row is another matter: its product reads each weight once, so memory is the cost, and one
+walks along the weights as they lie in memory. One core alone comes near what memory can do (30 of
+35 GB/s, measured), and to wake another takes as long as to read 2 MB: only the largest are shared.
 """
+
+from contextlib import nullcontext
 
 import numpy as np
 
 from kernels.cpu.compile import kernel
 from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows
-from kernels.cpu.threads import by_rows, run, share_count
+from kernels.cpu.threads import by_rows, run, serial, share_count
 from nanollm.ops.elementwise import unbroadcast
 from nanollm.ops.linear import check_linear, check_matmul
 
 ENOUGH = 2 ** 21                                 # multiplications a thread must get
+MANY = 2 ** 23                                   # weights from which on a single row is shared out
 
 
 @kernel
@@ -36,11 +40,12 @@ def _dot_rows(w, y, x):                          # (N, K), (N,), (K,): y = w x
 
 
 def vector_product(x, w, out):
-    """out (N,) = x (K,) w (K, N); w may be a transposed (N, K). Each thread takes some rows."""
-    if w.flags.c_contiguous:
-        by_rows(add_vector_product, (x, w), sums=(out,), work=w.size)
-    else:
-        by_rows(_dot_rows, (w.T, out), x)
+    """out (N,) = x (K,) w (K, N); w may be a transposed (N, K). Threads share a large one's rows."""
+    with nullcontext() if w.size > MANY else serial():
+        if w.flags.c_contiguous:
+            by_rows(add_vector_product, (x, w), sums=(out,), work=w.size)
+        else:
+            by_rows(_dot_rows, (w.T, out), x)
 
 
 def product(a, b, out):

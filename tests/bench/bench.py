@@ -201,8 +201,8 @@ def machine(threads):
     """The names and numbers to print above any timing."""
     model = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
-        fields = dict(map(str.strip, line.split(":", 1)) for line in open("/proc/cpuinfo")
-                      if ":" in line)
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        fields = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
         model = fields.get("model name", model)
         if "cpu family" in fields:
             model += f" (family {fields['cpu family']}, model {fields['model']})"

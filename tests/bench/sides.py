@@ -127,14 +127,10 @@ def our_decoding(job):
     model, prompt = our_model(job), batch(job)[0][:1, :PROMPT]
     cache = KeyValueCache(model.config)
 
-    def next_token(ids):                                        # what nanollm.generate uses
-        if cache.length:
-            return int(model.step(ids[0, 0], cache).argmax())
-        return int(model(ids, cache=cache).numpy()[0, -1].argmax())
-
-    def run():
+    def run():                                                  # as nanollm.generate does it
         cache.clear_()
-        return greedy(next_token, prompt, lambda token: np.array([[token]]), job)
+        first = int(model(prompt, cache=cache).numpy()[0, -1].argmax())
+        return greedy(first, lambda token: int(model.step(token, cache).argmax()), job)
     return run
 
 
@@ -144,23 +140,20 @@ def their_decoding(job):
     memory = model.memory()
 
     def run():
-        length = 0
+        starts = iter(range(PROMPT, job["config"]["context"]))
 
-        def next_token(ids):
-            nonlocal length
-            token = model.decode(ids, memory, length).argmax()
-            length += ids.shape[1]
-            return token.item()
-        return greedy(next_token, prompt, lambda token: torch.tensor([[token]]), job)
+        def next_token(token):
+            return model.decode(torch.tensor([[token]]), memory, next(starts)).argmax().item()
+        return greedy(model.decode(prompt, memory, 0).argmax().item(), next_token, job)
     return run
 
 
-def greedy(next_token, prompt, as_ids, job):
-    """Fill the context: (seconds, tokens), the prompt and its first token not timed."""
-    tokens = [next_token(prompt)]
+def greedy(token, next_token, job):
+    """Fill the context after the prompt and `token`: (seconds, tokens)."""
+    tokens = [token]
     begin = time.perf_counter()
     for _ in range(job["config"]["context"] - PROMPT):
-        tokens.append(next_token(as_ids(tokens[-1])))
+        tokens.append(next_token(tokens[-1]))
     return time.perf_counter() - begin, tokens
 
 
