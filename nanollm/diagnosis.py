@@ -49,6 +49,9 @@ def of_values(got, expected, parts, dys, inputs, sizes):
     """
     if not got.any():
         return ["it is zero everywhere: the gradient is never filled in, or dy is not used"]
+    if near(got, expected):
+        return ["it agrees to five digits: look for a float32 on the way, or a constant with too "
+                "few digits"]
     ratio = (got * expected).sum() / max((expected ** 2).sum(), np.finfo(float).tiny)
     if near(got, ratio * expected):
         return factor(ratio, sizes)

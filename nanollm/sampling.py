@@ -11,8 +11,9 @@ Equation    p = softmax(x) for the scores (logits) x (V,) of the next token. Eac
             penalty θ       the score of a token that already occurred shrinks: x / θ if x > 0,
                             else x θ, so that θ > 1 makes it less likely whatever its sign
 
-Source      temperature: Ackley, Hinton & Sejnowski 1985;  top k: Fan et al. 2018 (arXiv 1805.04833),
-            section 5.4;  top p: Holtzman et al. 2020 (arXiv 1904.09751), equations 2 and 3;
+Source      temperature: Ackley, Hinton & Sejnowski 1985;
+            top k: Fan et al. 2018 (arXiv 1805.04833), section 5.4;
+            top p: Holtzman et al. 2020 (arXiv 1904.09751), equations 2 and 3;
             penalty: Keskar et al. 2019 (arXiv 1909.05858), section 4.1, there x / θ always
 """
 

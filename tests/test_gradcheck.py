@@ -217,6 +217,16 @@ def test_a_mean_that_is_not_subtracted_is_recognized(r):
             "the right gradient's rows sum to zero and these do not")
 
 
+def test_a_constant_with_too_few_digits_is_recognized(r):
+    """√(2/π) to six digits, as in many a listing, is off by 6e-7."""
+    refused(*changed("gelu", lambda dx: (dx * (1 + 6e-7),)), [r.normal(3, 4)],
+            "it agrees to five digits: look for", "a constant with too few digits")
+
+
+def test_a_number_is_checked_like_an_array(r):
+    refused(*changed("tanh", lambda dx: (-dx,)), [r.normal()], "at x: expected", "sign is flipped")
+
+
 # A broken contract
 
 

@@ -7,6 +7,7 @@ A command imports what it needs when it runs, so that --help answers at once.
 import argparse
 import os
 import sys
+from contextvars import copy_context
 
 from nanollm.cli import bench, check, data, generate, info, train
 from nanollm.errors import InputError
@@ -40,7 +41,7 @@ def main(argv=None):
         command.add(commands)
     try:
         args = parser.parse_args(argv)
-        code = args.run(args) or 0
+        code = copy_context().run(args.run, args) or 0      # a backend it chose ends with it
         sys.stdout.flush()
         return code
     except InputError as error:

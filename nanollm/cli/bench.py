@@ -1,6 +1,6 @@
 """bench: how fast is it here? Every number beside the floor that the hardware sets."""
 
-from nanollm.cli.options import add_backend, shown, table
+from nanollm.cli.options import add_backend, choose_backend, table
 
 WORDS = {
     "ops": "Each op at the sizes of a training step, Numba against NumPy, forward and backward.",
@@ -9,8 +9,9 @@ WORDS = {
     "generate": "Writing with a key-value cache, token by token. Beside it its floor, the time to "
                 "read all\nweights once: a token cannot be faster.",
 }
-SETTINGS = """settings (vocabulary, context, layers, heads, width; batch):
-  1  65, 64, 4, 4, 128; 12         the preset nanogpt-cpu
+SETTINGS = """settings (vocabulary, context, layers, heads, width; batch), all with one matrix for embedding
+and output:
+  1  65, 64, 4, 4, 128; 12         nanoGPT's model for a laptop
   2  65, 256, 6, 6, 384; 16        nanoGPT's model for a graphics card
   3  50257, 64, 12, 12, 768; 4     GPT-2, with a short context
 """
@@ -27,17 +28,21 @@ def add(commands):
         part.add_argument("--setting", type=int, nargs="+", choices=(1, 2, 3), default=[1],
                           help="sizes, see below [1]", metavar="N")
         part.add_argument("--json", metavar="FILE", help="write the numbers there, too")
-        if name != "ops":
-            part.add_argument("--preset", metavar="NAME", help="the sizes of a preset")
+        part.add_argument("--preset", metavar="NAME", help="the sizes of a preset instead")
+        if name == "ops":
+            part.set_defaults(backend="numpy")                  # it compares, from there
+        else:
             add_backend(part)
         part.set_defaults(run=run, part=name)
 
 
 def run(args):
     from nanollm.cli import bench_generate, bench_ops, bench_train, timing
-    machine = timing.machine()
+    wanted, machine = sizes(args), timing.machine()
     print(", ".join(f"{key} {value}" for key, value in machine.items()) + "\n", flush=True)
-    rows = {"ops": bench_ops, "train": bench_train, "generate": bench_generate}[args.part].rows(args)
+    part = {"ops": bench_ops, "train": bench_train, "generate": bench_generate}[args.part]
+    choose_backend(args)
+    rows = part.rows(wanted)
     print(table([row.values() for row in rows], rows[0]))
     if args.json:
         save(args.json, {"bench": args.part, "machine": machine, "rows": rows})
@@ -57,8 +62,9 @@ def sizes(args):
     from dataclasses import replace
 
     from nanollm.presets import MODELS, preset
-    if getattr(args, "preset", None):
-        return [(args.preset, MODELS[args.preset], preset(args.preset).batch)]
-    known = {1: (MODELS["nanogpt-cpu"], 12), 2: (MODELS["nanogpt-gpu"], 16),
+    if args.preset:
+        batch = preset(args.preset).batch
+        return [(args.preset, MODELS[args.preset], batch)]
+    known = {1: (replace(MODELS["nanogpt-cpu"], tied=True), 12), 2: (MODELS["nanogpt-gpu"], 16),
              3: (replace(MODELS["gpt2"], context=64), 4)}
     return [(str(n), *known[n]) for n in args.setting]

@@ -6,9 +6,7 @@ from statistics import median
 import numpy as np
 
 from nanollm import backend
-from nanollm.cli.bench import sizes
 from nanollm.cli.floors import reading
-from nanollm.cli.options import using
 from nanollm.cli.timing import in_turns
 from nanollm.generate import generate_ids
 from nanollm.models.gpt import GPT
@@ -16,9 +14,8 @@ from nanollm.models.gpt import GPT
 PROMPT, MOST = 8, 256                   # tokens before the first that is timed; tokens at most
 
 
-def rows(args):
-    with using(args):
-        return [row(*size) for size in sizes(args)]
+def rows(sizes):
+    return [row(*size) for size in sizes]
 
 
 def row(label, config, batch):

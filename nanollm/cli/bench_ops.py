@@ -1,13 +1,14 @@
 """bench ops: each op of a training step, Numba against NumPy.
 
-GFLOP/s where an op is matrix products (a causal mask halves them), else GB/s: the bytes of what goes
-in and comes out, each once.
+GFLOP/s where an op is matrix products (a causal mask halves them), else GB/s: the bytes of what
+goes in and comes out, each once.
 """
+
+from functools import partial
 
 import numpy as np
 
 from nanollm import backend
-from nanollm.cli.bench import sizes
 from nanollm.cli.timing import in_turns
 
 
@@ -50,10 +51,9 @@ def cases(config, batch):
     }
 
 
-def rows(args):
-    with backend.use("numpy"):
-        return [row for size in sizes(args) for case in cases(*size[1:]).items()
-                for row in both_passes(size[0], *case)]
+def rows(sizes):
+    return [row for label, config, batch in sizes for case in cases(config, batch).items()
+            for row in both_passes(label, *case)]
 
 
 def both_passes(label, op, case):
@@ -62,11 +62,11 @@ def both_passes(label, op, case):
     work, forward, backward = products(op, inputs), {}, {}
     for name in "numpy", "numba":
         module = backend.module(name)
-        forward[name] = lambda f=getattr(module, op): f(*inputs, **settings)
+        forward[name] = partial(getattr(module, op), *inputs, **settings)
         if not op.endswith("_"):
             y, saved = forward[name]()
             dy = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
-            backward[name] = lambda f=getattr(module, op + "_backward"), s=saved: f(dy, s)
+            backward[name] = partial(getattr(module, op + "_backward"), dy, saved)
     if not backward:
         yield row(label, op, forward, inputs, work)
         return

@@ -3,9 +3,7 @@
 import numpy as np
 
 from nanollm import backend, optim, train
-from nanollm.cli.bench import sizes
 from nanollm.cli.floors import products
-from nanollm.cli.options import using
 from nanollm.cli.timing import in_turns
 from nanollm.models.gpt import GPT
 from nanollm.parallel import automatic_shares
@@ -13,9 +11,8 @@ from nanollm.prepare import Training
 from nanollm.presets import Settings
 
 
-def rows(args):
-    with using(args):
-        return [row(*size) for size in sizes(args)]
+def rows(sizes):
+    return [row(*size) for size in sizes]
 
 
 def row(label, config, batch):

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from nanollm.cli.options import add_backend, using
+from nanollm.cli.options import add_backend, choose_backend
 
 EXAMPLES = """examples:
   python -m nanollm generate --prompt "The"                 the newest run goes on with "The"
@@ -46,18 +46,18 @@ def add(commands):
 
 def run(args):
     from nanollm import generate, runs
-    with using(args):
-        tokenizer, model = runs.trained(args.folder or runs.newest())
-        pieces = generate.generate(
-            model, tokenizer, args.prompt, tokens=args.tokens, seed=args.seed, stop=args.stop,
-            cached=not args.no_cache, temperature=args.temperature, top_k=args.top_k,
-            top_p=args.top_p, penalty=args.penalty)
-        print(args.prompt, end="", flush=True)
-        began, written = time.perf_counter(), 0
-        for piece in pieces:
-            print(piece, end="", flush=True)
-            written += len(piece)
-        print()
+    choose_backend(args)
+    tokenizer, model = runs.trained(args.folder or runs.newest())
+    pieces = generate.generate(
+        model, tokenizer, args.prompt, tokens=args.tokens, seed=args.seed, stop=args.stop,
+        cached=not args.no_cache, temperature=args.temperature, top_k=args.top_k,
+        top_p=args.top_p, penalty=args.penalty)
+    print(args.prompt, end="", flush=True)
+    began, written = time.perf_counter(), 0
+    for piece in pieces:
+        print(piece, end="", flush=True)
+        written += len(piece)
+    print()
     if not args.quiet:
         seconds = time.perf_counter() - began
         print(f"({written:,} characters in {seconds:.1f} s)", file=sys.stderr)

@@ -9,9 +9,9 @@ def add_backend(parser):
                         "or the environment variable NANOLLM_BACKEND)")
 
 
-def using(args, default=None):
-    """`with using(args):` the backend of --backend, or the default one. InputError if it cannot."""
-    return backend.use(args.backend or default or backend.current())
+def choose_backend(args, default=None):
+    """Use the backend of --backend, or else the default one. InputError if this machine cannot."""
+    backend.use(args.backend or default or backend.current())
 
 
 def table(rows, header):

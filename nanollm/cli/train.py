@@ -4,7 +4,7 @@ import argparse
 import shlex
 from dataclasses import fields, replace
 
-from nanollm.cli.options import add_backend, using
+from nanollm.cli.options import add_backend, choose_backend
 from nanollm.errors import InputError
 
 EXAMPLES = """examples:
@@ -51,16 +51,16 @@ def add_setting(group, f, default):
 def run(args):
     from nanollm import runs, train
     settings, preset = asked(args)
-    with using(args, runs.read_config(args.resume)["backend"] if args.resume else None):
-        if args.resume:
-            training = train.resume(args.resume, steps=args.steps, quiet=args.quiet)
-        else:
-            training = train.begin(settings, args.folder or runs.new_name(preset), preset=preset,
-                                   again=args.again, quiet=args.quiet)
-        if args.quiet:
-            return 0 if train.run(training, quiet=True) else 130
-        print(header(training), flush=True)
-        metrics = train.run(training, on_look=sample)
+    choose_backend(args, runs.read_config(args.resume)["backend"] if args.resume else None)
+    if args.resume:
+        training = train.resume(args.resume, steps=args.steps, quiet=args.quiet)
+    else:
+        training = train.begin(settings, args.folder or runs.new_name(preset), preset=preset,
+                               again=args.again, quiet=args.quiet)
+    if args.quiet:
+        return 0 if train.run(training, quiet=True) else 130
+    print(header(training), flush=True)
+    metrics = train.run(training, on_look=sample)
     if metrics is None:
         print(f"stopped after step {training.step:,}, all is saved; go on with\n"
               f"  python -m nanollm train --resume {shlex.quote(str(training.folder))}")

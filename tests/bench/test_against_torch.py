@@ -3,14 +3,10 @@
 Opt-in: `make torch` runs it in .venv-torch. Without PyTorch it is skipped.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only an oracle: `make torch` installs it")
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 import torch.nn.functional as TF  # noqa: E402
 

@@ -1,0 +1,394 @@
+"""The command line: every command does its work, and bad input is one line and exit code 2."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from nanollm import backend as backends, checkpoint, datasets, ops, runs
+from nanollm.cli import bench, check, main
+from nanollm.datasets import fetch
+from nanollm.models import GPTConfig
+
+ROOT = Path(__file__).parents[1]
+TEXT = "".join(f"{a} and {b} make {a + b}.\n" for a in range(16) for b in range(16))
+SMALL = ("--data text.txt --context 8 --width 16 --heads 2 --depth 1 --batch 4 --steps 12 "
+         "--evaluate 6 --backend numpy").split()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Each test works in a folder of its own, with a text of its own, and without a network."""
+    def no_network(*_, **__):
+        raise URLError("Name or service not known")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    monkeypatch.setattr(fetch, "CACHE", tmp_path / "cache")
+    monkeypatch.delenv("NANOLLM_DATA", raising=False)
+    (tmp_path / "text.txt").write_text(TEXT)
+    with backends.use("numpy"):
+        yield tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    """A trained run, runs/quick."""
+    assert main(["train", *SMALL, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    return Path("runs/quick")
+
+
+def tree(folder):
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*")}
+
+
+def fails(argv, words, capsys):
+    """The command is refused: one line with these words, exit code 2, and nothing was written."""
+    before = tree(".")
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("nanollm: ") and err.count("\n") == 1 and err.endswith("\n"), err
+    assert words in err
+    assert out == ""
+    assert tree(".") == before
+
+
+@pytest.mark.parametrize("options, words", [
+    ("--backend tpu", "no backend 'tpu'; choose one of numpy, numba, cuda"),
+    ("--preset huge", "no preset 'huge'; choose one of quick, nanogpt-cpu"),
+    ("--data shakespear", "no data set or file 'shakespear'"),
+    ("--data empty.txt", "empty.txt is empty"),
+    ("--data tiny.txt", "too short: 4 tokens to learn from and 1 to check on"),
+    ("--data tiny.txt --tokenizer byte-pairs", "does not fill a vocabulary"),
+    ("--data binary.txt", "is not UTF-8 text"),
+    ("--data .", "is a folder"),
+    ("--context 0", "context is 0"), ("--context many", "invalid int value: 'many'"),
+    ("--heads 3", "3 heads do not divide the width 16"),
+    ("--lr nan", "lr is nan"), ("--steps -5", "steps is -5"), ("--dropout 1", "dropout is 1.0"),
+    ("--tokenizer words", "tokenizer is 'words'"),
+    ("--tokenizer characters --vocab 300", "--vocab is for byte pairs"),
+    ("--tokenizer byte-pairs --vocab 20", "a vocabulary of 20 is too small"),
+    ("--run text.txt/run", "cannot make the folder text.txt/run"),
+    ("--run text.txt", "text.txt exists"),
+    ("--resume nothing", "there is no run nothing"), ("--resume .", ". is not the folder of a run"),
+    ("--colour red", "unrecognized arguments: --colour red")])
+def test_training_refuses_bad_input(options, words, capsys):
+    Path("empty.txt").write_text("")
+    Path("tiny.txt").write_text("abcde")
+    Path("binary.txt").write_bytes(b"\xff\xfe\x00")
+    argv = ["train", *SMALL, *options.split()]
+    if "--resume" in options:
+        argv = ["train", *options.split()]
+    fails(argv, words, capsys)
+
+
+@pytest.mark.parametrize("argv, words", [
+    ([], "required: COMMAND"), (["fly"], "invalid choice: 'fly'"), (["data"], "list|info|get"),
+    (["data", "get", "nothing"], "no data set or file 'nothing'"),
+    (["data", "info", "tinyshakespear"], "did you mean tinyshakespeare?"),
+    (["data", "get", "pydoc"], "is embedded and has no file"),
+    (["generate"], "there is no run"), (["generate", "nowhere"], "there is no run nowhere"),
+    (["generate", "."], "is not the folder of a run"),
+    (["generate", "--backend", "gpu"], "no backend 'gpu'"),
+    (["info", "nothing"], "neither the folder of a run nor a model"),
+    (["info", "."], "is not the folder of a run"),
+    (["check", "softmaxx"], "no op 'softmaxx'; ops are add, mul"),
+    (["bench"], "ops|train|generate"), (["bench", "train", "--setting", "4"], "invalid choice: 4"),
+    (["bench", "train", "--preset", "huge"], "no preset 'huge'")])
+def test_every_command_refuses_bad_input(argv, words, capsys):
+    fails(argv, words, capsys)
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--prompt", "100 €"], "character '€' (U+20AC) at position 4 is not among"),
+    (["--temperature", "-1"], "temperature is -1"), (["--top-p", "0"], "top p is 0"),
+    (["--top-k", "-2"], "top k is -2"), (["--penalty", "0"], "penalty is 0"),
+    (["--tokens", "-1"], "tokens is -1"), (["--tokens", "x"], "invalid int value: 'x'")])
+def test_generation_refuses_bad_input(options, words, run, capsys):
+    fails(["generate", *options], words, capsys)
+
+
+def test_a_backend_from_the_environment_that_does_not_exist_is_told():
+    process = command("train", *SMALL[:-2], environment={"NANOLLM_BACKEND": "tpu"})
+    assert one_line(process) == ("nanollm: no backend 'tpu'; choose one of numpy, numba, cuda "
+                                 "(--backend, NANOLLM_BACKEND or backend.use)\n")
+
+
+def test_cuda_without_a_gpu_is_one_line(capsys):
+    try:
+        backends.module("cuda")
+    except Exception:
+        fails(["train", *SMALL, "--backend", "cuda"], "use --backend numba", capsys)
+    else:
+        pytest.skip("this machine has a GPU, or its simulator")
+
+
+def test_without_a_network_one_line_says_what_to_do(capsys):
+    for argv in ["train", "--preset", "nanogpt-cpu"], ["data", "get", "tinyshakespeare"]:
+        fails([*argv, "--quiet"], "cannot download tinyshakespeare (<urlopen error Name or", capsys)
+
+
+def test_data_whose_checksum_differs_is_refused(capsys, monkeypatch):
+    Path("data").mkdir()
+    Path("data/names.txt").write_text("emma\nolivia\n")
+    monkeypatch.setenv("NANOLLM_DATA", "data")
+    for argv in ["train", "--data", "names"], ["data", "get", "names"]:
+        fails(argv, "is not the file meant: sha256 expected 0a30b5557f192f32ab9626", capsys)
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+
+
+def of_another_shape(run):
+    config = runs.read_config(run)
+    config["model"]["width"] = 32
+    (run / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (lambda run: half(run / "step-000012/weights.safetensors"), "is damaged or cut short"),
+    (lambda run: half(run / "step-000012/state.json"), "state.json cannot be read"),
+    (lambda run: half(run / "config.json"), "config.json cannot be read"),
+    (lambda run: half(run / "tokenizer.json"), "tokenizer.json"),
+    (of_another_shape, "but by config.json it is"),
+    (lambda run: datasets and runs.text.Characters.train("abc").save(run / "tokenizer.json"),
+     "the tokenizer has 3 tokens, but the model"),
+    (lambda run: shutil.rmtree(run / "step-000012"), "has saved no step")])
+def test_a_damaged_run_is_refused(spoil, words, run, capsys):
+    spoil(run)
+    fails(["generate", str(run)], words, capsys)
+    fails(["train", "--resume", str(run), "--steps", "20"], words, capsys)
+
+
+def test_a_run_is_not_resumed_with_other_settings(run, capsys):
+    fails(["train", "--resume", str(run), "--lr", "0.1"], "leave out --lr", capsys)
+    fails(["train", "--resume", str(run), "--min-lr", "0.1"], "leave out --min-lr", capsys)
+    fails(["train", "--resume", str(run), "--run", "other"], "leave out --run", capsys)
+    fails(["train", "--resume", str(run), "--again"], "leave out --again", capsys)
+    fails(["train", "--resume", str(run)], "is finished after 12 steps", capsys)
+
+
+def test_a_folder_that_may_not_be_written_is_refused(capsys, monkeypatch):
+    def forbidden(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(Path, "mkdir", forbidden)
+    fails(["train", *SMALL], "cannot make the folder runs/quick (Permission denied)", capsys)
+
+
+def test_too_little_memory_is_one_line(capsys, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+    monkeypatch.setattr("nanollm.train.begin", full)
+    fails(["train", *SMALL], "not enough memory", capsys)
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr("nanollm.train.begin", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["train", *SMALL])
+
+
+def test_from_training_to_text(capsys):
+    assert main(["train", *SMALL]) == 0
+    out, _ = capsys.readouterr()
+    for words in ("tokens to learn from", "parameters: 1 blocks, 2 heads, width 16", "it writes:",
+                  "validation loss", "python -m nanollm generate runs/quick"):
+        assert words in out
+    assert main(["generate", "--prompt", "1 and", "--tokens", "30", "--backend", "numpy"]) == 0
+    first, err = capsys.readouterr()
+    assert first.startswith("1 and") and len(first) == 5 + 30 + 1
+    assert "30 characters" in err
+    for options in ["--quiet"], ["--quiet", "--no-cache"]:
+        main(["generate", "runs/quick", "--prompt", "1 and", "--tokens", "30", *options])
+        assert capsys.readouterr() == (first, "")
+    main(["generate", "--prompt", "1 and", "--tokens", "30", "--stop", first[10], "--quiet"])
+    assert capsys.readouterr().out == first[:first.index(first[10], 5)] + "\n"
+    main(["generate", "--tokens", "0", "--quiet"])
+    assert capsys.readouterr().out == "\n"
+
+
+def test_runs_do_not_overwrite_each_other_unless_told(capsys):
+    for options in [], [], ["--run", "runs/mine"], ["--run", "runs/mine", "--again"]:
+        assert main(["train", *SMALL, "--quiet", *options]) == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["mine", "quick", "quick-2"]
+    fails(["train", *SMALL, "--run", "runs/mine"], "runs/mine exists", capsys)
+
+
+def test_a_finished_run_goes_on_if_more_steps_are_asked_for(run, capsys):
+    assert main(["train", "--resume", str(run), "--steps", "18", "--quiet"]) == 0
+    assert json.loads((run / "metrics.json").read_text())["steps"] == 18
+
+
+def test_a_run_is_resumed_on_the_backend_it_was_begun_on(run):
+    with backends.use("numba"):
+        assert main(["train", "--resume", str(run), "--steps", "13", "--quiet"]) == 0
+        assert backends.current() == "numba"
+    assert json.loads((run / "metrics.json").read_text())["backend"] == "numpy"
+
+
+def test_data_is_listed_described_and_fetched(capsys, monkeypatch):
+    assert main(["data", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "bytes", "license", "where"]
+    assert len(lines) == 1 + len(datasets.REGISTRY)
+    assert len({line.index("  ", 20) for line in lines}) == 1           # columns are aligned
+    assert main(["data", "info", "tinyshakespeare"]) == 0
+    out = capsys.readouterr().out
+    assert "1,115,394" in out and "86c4e6aa9db7" in out and "karpathy/char-rnn" in out
+    Path("data").mkdir()
+    Path("data/names.txt").write_text("emma\n")
+    monkeypatch.setenv("NANOLLM_DATA", "data")
+    data = datasets.REGISTRY["names"]
+    monkeypatch.setitem(datasets.REGISTRY, "names", type(data)(
+        **{**vars(data), "sha256": datasets.sha256(b"emma\n")}))
+    assert main(["data", "get", "names"]) == 0
+    assert capsys.readouterr().out == "data/names.txt\n"
+
+
+def test_info_shows_the_machine_a_run_and_a_model(run, capsys):
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    for words in "numpy", "available", "cuda", "pydoc", "embedded", "runs/quick":
+        assert words in out
+    assert main(["info", "runs/quick"]) == 0
+    out = capsys.readouterr().out
+    for words in "context 8", "blocks.0.attention", "train_loss", "val_loss", "result":
+        assert words in out
+    assert main(["info", "gpt2"]) == 0
+    assert capsys.readouterr().out.split()[-1] == "124,439,808"
+
+
+def test_check_prints_a_row_for_each_op_that_is_asked_for(capsys):
+    assert main(["check", "softmax", "embedding"]) == 0
+    out = capsys.readouterr().out
+    header, first, second = out.splitlines()[:3]
+    assert header.split()[:3] == ["op", "cases", "gradient"] and "numba float32" in header
+    assert first.startswith("softmax") and second.startswith("embedding")
+    assert "all is well" in out
+
+
+def test_check_finds_a_wrong_backward_and_ends_with_1(capsys, monkeypatch):
+    original = ops.softmax_backward
+
+    def wrong(dy, saved):
+        return (1.001 * original(dy, saved)[0],)
+    monkeypatch.setattr(ops, "softmax_backward", wrong)
+    backends._pair.cache_clear()
+    assert main(["check", "softmax", "relu"]) == 1
+    backends._pair.cache_clear()
+    out = capsys.readouterr().out
+    assert "WRONG" in out.splitlines()[1] and "WRONG" not in out.splitlines()[2]
+    assert "softmax, tokens, gradient: GradientError" in out
+
+
+def test_check_covers_every_op():
+    cases, _ = check.load()
+    assert {op for op, _, _ in cases.CASES} == {
+        name.removesuffix("_backward") for name in vars(ops) if name.endswith("_backward")}
+
+
+@pytest.mark.parametrize("part, columns", [
+    ("train", ["step ms", "tokens/s", "products ms", "share of products"]),
+    ("generate", ["tokens/s", "ms a token", "read GB/s", "share of reading"]),
+    ("ops", ["op", "numpy µs", "numba µs", "ratio", "GB/s", "GFLOP/s"])])
+def test_bench_prints_a_table_and_writes_it_as_json(part, columns, capsys, monkeypatch):
+    tiny = GPTConfig(vocab=11, context=12, width=8, heads=2, depth=1)
+    monkeypatch.setattr(bench, "sizes", lambda args: [("tiny", tiny, 2)])
+    assert main(["bench", part, "--json", "out.json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    content = json.loads(Path("out.json").read_text())
+    assert content["bench"] == part and content["machine"]["cores"] == os.cpu_count()
+    assert set(columns) <= content["rows"][0].keys()
+    assert all(name in lines[2] for name in columns)
+    assert len(lines) == 3 + len(content["rows"])
+
+
+def test_help_is_short_of_nothing(capsys):
+    for argv in [], ["train"], ["generate"], ["data"], ["info"], ["check"], ["bench"], [
+            "bench", "train"], ["data", "get"]:
+        with pytest.raises(SystemExit) as ended:
+            main([*argv, "--help"])
+        assert ended.value.code == 0
+        out = capsys.readouterr().out
+        assert "usage: python -m nanollm" in out
+        assert all(len(line) <= 110 for line in out.splitlines())
+
+
+# From here on as a user does it: another process.
+
+def started(*argv, environment=()):
+    return subprocess.Popen(
+        [sys.executable, "-m", "nanollm", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "NANOLLM_QUIET": "1",
+                        **dict(environment)})
+
+
+def command(*argv, environment=()):
+    process = started(*argv, environment=environment)
+    process.out, process.err = process.communicate(timeout=60)
+    return process
+
+
+def one_line(process):
+    """The line on stderr of a process that refused its input."""
+    assert process.returncode == 2 and process.out == "" and process.err.count("\n") == 1
+    return process.err
+
+
+def test_ctrl_c_saves_and_the_run_can_go_on(folder):
+    process = started("train", *SMALL, "--steps", "3000", "--evaluate", "3000", "--save", "1")
+    while not list(folder.glob("runs/quick/step-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert "python -m nanollm train --resume runs/quick" in out
+    done = int(checkpoint.step_folders("runs/quick")[-1].name[5:])
+    assert f"stopped after step {done:,}, all is saved" in out
+    resumed = command("train", "--resume", "runs/quick", "--steps", str(done + 5))
+    assert resumed.returncode == 0
+    assert json.loads(Path("runs/quick/metrics.json").read_text())["steps"] == done + 5
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    process = subprocess.run(f"{sys.executable} -m nanollm info gpt2 | head -n 1", shell=True,
+                             capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stderr == "" and process.stdout.startswith("layer")
+
+
+def test_a_terminal_that_lacks_a_character_shows_another(run):
+    assert "µs" not in command("data", "list", environment={"PYTHONIOENCODING": "ascii"}).err
+    Path("text.txt").write_text(TEXT + 200 * "é", encoding="utf-8")
+    process = command("train", *SMALL, "--run", "runs/e",
+                      environment={"PYTHONIOENCODING": "ascii"})
+    assert process.returncode == 0, process.err
+    process = command("generate", "runs/e", "--prompt", "é", "--tokens", "3", "--quiet",
+                      environment={"PYTHONIOENCODING": "ascii"})
+    assert process.returncode == 0 and process.out.startswith("?"), process.err
+
+
+def test_help_imports_neither_numba_nor_matplotlib():
+    code = ("import sys\nfrom nanollm.cli import main\ntry: main(['--help'])\n"
+            "except SystemExit: pass\n"
+            "print([name for name in ('numba', 'matplotlib') if name in sys.modules])")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stdout.endswith("[]\n"), process.stderr
+
+
+def test_training_on_numpy_imports_no_numba(folder):
+    code = ("import sys\nfrom nanollm.cli import main\n"
+            f"main({['train', *SMALL, '--quiet']!r})\nprint('numba' in sys.modules)")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stdout == "False\n", process.stderr
