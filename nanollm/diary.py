@@ -50,7 +50,7 @@ class Diary:
 
     def speed(self):
         """Tokens a second, the median over the steps."""
-        return median(row["tokens_per_second"] for row in self.rows)
+        return median([row["tokens_per_second"] for row in self.rows] or [0.0])
 
 
 def read(path):

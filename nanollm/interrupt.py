@@ -1,10 +1,17 @@
 """Ctrl-C as a wish that is granted at the next good moment, not in the middle of a step."""
 
+import os
 import signal
 
 
 class Interrupt:
-    """`with Interrupt() as stop:` Ctrl-C sets `stop.asked`; a second one ends at once."""
+    """`with Interrupt() as stop:` Ctrl-C sets `stop.asked`; a second one ends at once.
+
+    answer    what to tell the user on stderr at the first
+    """
+
+    def __init__(self, answer=""):
+        self.answer = answer
 
     def __enter__(self):
         self.asked = False
@@ -22,3 +29,4 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        os.write(2, self.answer.encode())               # print may be at work just now: no second

@@ -78,7 +78,8 @@ def run(t, *, quiet=False, on_look=None):
     s, tokens = t.settings, t.settings.batch * t.settings.context * t.settings.accumulate
     began = time.perf_counter() - t.seconds
     try:
-        with (Interrupt() as stop, closing(Diary(t.folder / "losses.csv", t.step)) as diary,
+        answer = "" if quiet else "\nsaving after this step (Ctrl-C again ends at once)\n"
+        with (Interrupt(answer) as stop, closing(Diary(t.folder / "losses.csv", t.step)) as diary,
               progress(t, quiet) as bar):
             while t.step < s.steps and not stop.asked:
                 before = time.perf_counter()

@@ -101,7 +101,8 @@ def test_training_refuses_bad_input(options, words, capsys):
     (["info", "."], "is not the folder of a run"),
     (["check", "softmaxx"], "no op 'softmaxx'; ops are add, mul"),
     (["bench"], "ops|train|generate"), (["bench", "train", "--setting", "4"], "invalid choice: 4"),
-    (["bench", "train", "--preset", "huge"], "no preset 'huge'")])
+    (["bench", "train", "--preset", "huge"], "no preset 'huge'"),
+    (["bench", "train", "--json", "no/x.json"], "cannot write no/x.json (No such file")])
 def test_every_command_refuses_bad_input(argv, words, capsys):
     fails(argv, words, capsys)
 

@@ -167,6 +167,7 @@ def test_a_finished_run_goes_on_only_if_more_steps_are_asked_for(small, tmp_path
 def test_a_run_whose_result_was_lost_can_be_finished(small, tmp_path):
     _, metrics = trained(small, tmp_path / "run")
     (tmp_path / "run/metrics.json").unlink()
+    (tmp_path / "run/losses.csv").unlink()
     again = train.run(train.resume(tmp_path / "run", quiet=True), quiet=True)
     assert again["val_loss"] == metrics["val_loss"]
 

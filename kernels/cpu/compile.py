@@ -30,6 +30,7 @@ from numba import config, njit
 from kernels.cpu import announce
 
 SOURCES = Path(__file__).resolve().parents[1]    # the folder kernels/
+PAGES = SOURCES.parent / "nanollm" / "ops"       # whose constants the kernels use
 OPTIONS = {"nogil": True, "error_model": "numpy",
            "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 HOUR = 3600                                      # seconds
@@ -54,18 +55,19 @@ def kernel(function):
     return compiled
 
 
-def source_hash(folder):
-    """Twelve digits that change when any source under `folder` does."""
+def source_hash(*folders):
+    """Twelve digits that change when any source under `folders` does."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        name, text = path.relative_to(folder).as_posix(), path.read_bytes()
-        digest.update(f"{name}\0{len(text)}\0".encode() + text)
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            name, text = path.relative_to(folder).as_posix(), path.read_bytes()
+            digest.update(f"{name}\0{len(text)}\0".encode() + text)
     return digest.hexdigest()[:12]
 
 
 def cache_folder():
     """Where machine code is kept: the first of three places that can be written, or None."""
-    name = f"numba-{source_hash(SOURCES)}"
+    name = f"numba-{source_hash(SOURCES, PAGES)}"
     for parent in (config.CACHE_DIR, SOURCES / "__pycache__", user_caches()):
         if parent and is_writable(folder := Path(parent, name)):
             remove_stale(folder)

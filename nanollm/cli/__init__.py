@@ -49,6 +49,7 @@ def main(argv=None):
     except MemoryError:
         return fail("not enough memory: choose a smaller --batch, --context, --width or --depth", 2)
     except KeyboardInterrupt:
+        print(file=sys.stderr)                          # the terminal shows "^C" in this line
         return fail("stopped", 130)
     except BrokenPipeError:                             # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,8 +9,7 @@ WORDS = {
     "generate": "Writing with a key-value cache, token by token. Beside it its floor, the time to "
                 "read all\nweights once: a token cannot be faster.",
 }
-SETTINGS = """settings (vocabulary, context, layers, heads, width; batch), all with one matrix for embedding
-and output:
+SETTINGS = """settings (vocabulary, context, layers, heads, width; batch), the head tied to the embedding:
   1  65, 64, 4, 4, 128; 12         nanoGPT's model for a laptop
   2  65, 256, 6, 6, 384; 16        nanoGPT's model for a graphics card
   3  50257, 64, 12, 12, 768; 4     GPT-2, with a short context
@@ -38,23 +37,27 @@ def add(commands):
 
 def run(args):
     from nanollm.cli import bench_generate, bench_ops, bench_train, timing
-    wanted, machine = sizes(args), timing.machine()
-    print(", ".join(f"{key} {value}" for key, value in machine.items()) + "\n", flush=True)
     part = {"ops": bench_ops, "train": bench_train, "generate": bench_generate}[args.part]
+    wanted, result = sizes(args), {"bench": args.part, "machine": timing.machine()}
     choose_backend(args)
+    if args.json:
+        save(args.json, result)                                 # if it cannot be, say so now
+    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()) + "\n",
+          flush=True)
     rows = part.rows(wanted)
     print(table([row.values() for row in rows], rows[0]))
     if args.json:
-        save(args.json, {"bench": args.part, "machine": machine, "rows": rows})
+        save(args.json, {**result, "rows": rows})
 
 
 def save(path, content):
+    """Write the numbers as JSON."""
     from nanollm.errors import InputError
     from nanollm.files import write_json
     try:
         write_json(path, content)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
+        raise InputError(f"cannot write {path} ({error.strerror})") from None
 
 
 def sizes(args):

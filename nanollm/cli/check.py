@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from nanollm import backend
 from nanollm.cli.options import table
 from nanollm.errors import InputError
 
@@ -45,7 +46,8 @@ def run(args):
         began = time.perf_counter()
         line = [op, len(rows[op]), worst(gradient_error, rows[op], problems, judges)]
         for name, dtype in columns:
-            line.append(worst(parity_error, rows[op], problems, judges, name, dtype))
+            line.append(worst(parity_error, rows[op], problems, judges, name, dtype)
+                        if hasattr(backend.module(name), op) else None)
         lines.append([*line, round(time.perf_counter() - began, 2)])
     print(table(lines, ["op", "cases", "gradient", *(" ".join(c) for c in columns), "seconds"]))
     print("\nall is well" if not problems else "\n" + "\n".join(problems))
@@ -64,7 +66,6 @@ def load():
 
 def available():
     """The backends that this machine can run."""
-    from nanollm import backend
     for name in backend.MODULES:
         try:
             backend.module(name)
