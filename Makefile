@@ -7,7 +7,8 @@ BIN = .venv/bin
 READY = .venv/ready
 
 demo: $(READY)
-	$(BIN)/python -m nanollm train --preset quick --out runs/demo --again
+	rm -rf runs/demo
+	$(BIN)/python -m nanollm train --preset quick --run runs/demo
 	$(BIN)/python -m nanollm generate runs/demo --tokens 300
 
 test: $(READY)

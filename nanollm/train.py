@@ -105,7 +105,7 @@ def run(t, *, quiet=False, on_look=None):
 
 def progress(t, quiet):
     """The progress bar: where nobody watches (a log file), a line every ten seconds."""
-    return tqdm(total=t.settings.steps, initial=t.step, unit="step", dynamic_ncols=True,
+    return tqdm(total=t.settings.steps, initial=t.step, unit=" steps", dynamic_ncols=True,
                 mininterval=0.2 if sys.stderr.isatty() else 10, disable=quiet)
 
 

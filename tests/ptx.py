@@ -1,7 +1,7 @@
 """Does every CUDA kernel compile, and does a float32 kernel keep to float32? No GPU is needed.
 
     pip install -r requirements-gpu.txt          about 800 MB
-    python tests/ptx.py
+    python tests/ptx.py                          about 15 s
 
 The simulator knows no types, and the compiler does not run: so the cases run in the simulator, in
 a process of its own, which writes down with what types each kernel was launched, and then each is
@@ -10,6 +10,7 @@ compiled to PTX for those types and three generations of GPUs.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -76,10 +77,10 @@ def compile_all(launches):
         signature = tuple(numba_type(*argument) for argument in arguments)
         for cc in CAPABILITIES:
             ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=cc)
-            wide = [line.strip() for line in ptx.splitlines() if ".f64" in line]
-            if wide and not any("float64" in str(argument) for argument in arguments):
-                complaints.append(f"{module}.{name}{signature}: {len(wide)} lines in double "
-                                  f"precision, the first: {wide[0]}")
+        double = re.findall(r"^\s*(.*\.f64.*)", ptx, re.MULTILINE)
+        if double and not any("float64" in str(argument) for argument in arguments):
+            complaints.append(f"{module}.{name}({', '.join(map(str, signature))}): {len(double)} "
+                              f"lines in double precision, the last: {double[-1]}")
     return complaints + [f"{kernel.__module__}.{kernel.__name__} was never launched"
                          for kernel in kernels() - compiled]
 

@@ -19,8 +19,8 @@ from nanollm.models import GPTConfig
 
 ROOT = Path(__file__).parents[1]
 TEXT = "".join(f"{a} and {b} make {a + b}.\n" for a in range(16) for b in range(16))
-SMALL = ("--data text.txt --context 8 --width 16 --heads 2 --depth 1 --batch 4 --steps 12 "
-         "--evaluate 6 --backend numpy").split()
+SMALL = ("--data text.txt --tokenizer characters --context 8 --width 16 --heads 2 --depth 1 "
+         "--batch 4 --steps 12 --evaluate 6 --backend numpy").split()
 
 
 @pytest.fixture(autouse=True)

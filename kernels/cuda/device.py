@@ -62,8 +62,8 @@ def find():
         raise unusable(f"no GPU was found on this machine ({problem})")
     version = cuda.cudadrv.driver.get_version()
     if version < OLDEST:
-        raise unusable("the NVIDIA driver is too old: it knows CUDA {}.{}, needed is {}.{} or later "
-                       "(update the driver)".format(*version, *OLDEST))
+        raise unusable("the NVIDIA driver is too old: it knows CUDA {}.{}, needed is {}.{} or "
+                       "later (update the driver)".format(*version, *OLDEST))
     warnings.filterwarnings("ignore", "Grid size")   # small arrays make small grids: no news
     return cuda
 

@@ -1,4 +1,4 @@
-"""Layer normalization on the GPU: one block a row for x, one thread a column and group of rows for γ.
+"""Layer normalization on the GPU: a block for each row, and for γ and β a table of partial sums.
 
 The mathematics is in nanollm/ops/layernorm.py. Saved are x and two numbers a row, μ and r, in place
 of x̂. Forward reads a row three times, of which the cache answers two, and writes it once; the
@@ -15,7 +15,7 @@ import math
 from kernels.cuda.arrays import empty, zeros
 from kernels.cuda.block import THREADS, as_rows, block_sum, by_entry, by_row
 from kernels.cuda.device import cuda
-from kernels.cuda.shape import sum_axis, groups
+from kernels.cuda.shape import groups, sum_axis
 from nanollm.ops.checks import expect
 from nanollm.ops.layernorm import check_layernorm
 

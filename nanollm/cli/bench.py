@@ -9,7 +9,7 @@ WORDS = {
     "generate": "Writing with a key-value cache, token by token. Beside it its floor, the time to "
                 "read all\nweights once: a token cannot be faster.",
 }
-SETTINGS = """settings (vocabulary, context, layers, heads, width; batch), the head tied to the embedding:
+SETTINGS = """settings (vocabulary, context, layers, heads, width; batch), tied heads:
   1  65, 64, 4, 4, 128; 12         nanoGPT's model for a laptop
   2  65, 256, 6, 6, 384; 16        nanoGPT's model for a graphics card
   3  50257, 64, 12, 12, 768; 4     GPT-2, with a short context

@@ -1,7 +1,7 @@
 """bench ops: each op of a training step, Numba against NumPy.
 
 GFLOP/s where an op is matrix products (a causal mask halves them), else GB/s: the bytes of what
-goes in and comes out, each once.
+goes in and comes out, each once; neither where nothing is computed (add's backward hands dy on).
 """
 
 from functools import partial
@@ -10,6 +10,8 @@ import numpy as np
 
 from nanollm import backend
 from nanollm.cli.timing import in_turns
+
+FREE = 2e-6                                     # seconds: a call that returns what it was given
 
 
 def cases(config, batch):
@@ -78,10 +80,10 @@ def both_passes(label, op, case):
 def row(label, name, calls, arrays, work):
     """arrays: what must be read or written; work: operations of matrix products, if any."""
     times = in_turns(calls, rounds=50, seconds=0.5, prepare=backend.use)
-    size = sum(a.nbytes for a in arrays if a is not None)
+    size = sum(a.nbytes for a in arrays if a is not None) if times["numba"] > FREE else 0
     return {"setting": label, "op": name, "numpy µs": 1e6 * times["numpy"],
             "numba µs": 1e6 * times["numba"], "ratio": times["numpy"] / times["numba"],
-            "GB/s": None if work else size / times["numba"] / 1e9,
+            "GB/s": size / times["numba"] / 1e9 if size and not work else None,
             "GFLOP/s": work / times["numba"] / 1e9 if work else None}
 
 

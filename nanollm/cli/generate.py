@@ -57,7 +57,7 @@ def run(args):
     for piece in pieces:
         print(piece, end="", flush=True)
         written += len(piece)
-    print()
+    print(flush=True)
     if not args.quiet:
         seconds = time.perf_counter() - began
         print(f"({written:,} characters in {seconds:.1f} s)", file=sys.stderr)

@@ -19,7 +19,7 @@ from nanollm import backend, functional as F, ops
 from nanollm.errors import InputError
 from nanollm.tape import Tape, Tensor
 
-if SIMULATED and hasattr(os, "sched_setaffinity"):      # threads that take turns: one core is faster
+if SIMULATED and hasattr(os, "sched_setaffinity"):      # threads that take turns: faster on one
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 ROWS = [case for case in CASES if hasattr(cuda, case[0])]
@@ -151,5 +151,6 @@ def test_idle_memory_can_be_released():
 
 
 def test_an_op_that_is_missing_is_refused_by_name():
-    with backend.use("cuda"), pytest.raises(InputError, match="the cuda backend has no convolution"):
+    line = "the cuda backend has no convolution"
+    with backend.use("cuda"), pytest.raises(InputError, match=line):
         backend.lookup("convolution")
