@@ -6,7 +6,8 @@
 
 Choose with `backend.use("numpy")`, for good or for a `with` block, or with the environment variable
 NANOLLM_BACKEND. The choice is local to a context (`contextvars`): a server's threads do not see
-each other's. A kernel package is imported when it is first used.
+each other's. (The number of threads that BLAS uses belongs to the process: choose a backend before
+starting threads.) A kernel package is imported when it is first used.
 """
 
 import os

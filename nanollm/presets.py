@@ -98,7 +98,7 @@ def typed(name, kind, value):
 PRESETS = {
     # The demo: English prose in two minutes on two cores, without a network.
     "quick": Settings(tokenizer="byte pairs", vocab=1024, context=64, width=160, heads=5, depth=3,
-                      dropout=0.1, batch=32, lr=2e-3),
+                      dropout=0.1, batch=32, lr=2e-3, evaluate=100),
     # karpathy/nanoGPT's setting for a laptop; its published validation loss is 1.88. (Of four seeds
     # the untied head reached 1.862 to 1.879; tied, one seed, 1.905.)
     "nanogpt-cpu": Settings(data="tinyshakespeare", context=64, batch=12, steps=2000, tied=False,

@@ -12,10 +12,17 @@ Source      reverse accumulation: Linnainmaa 1970; Rumelhart, Hinton & Williams 
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nanollm import backend
 from nanollm.errors import InputError
 
 _open = ContextVar("open tapes", default=())        # the tapes now being written, innermost last
+
+
+def recording():
+    """Is a tape open here?"""
+    return bool(_open.get())
 
 
 class Tensor:
@@ -38,13 +45,21 @@ class Tensor:
         return backend.module().numpy(self.data)
 
     def __add__(self, other):
-        return apply("add", self, other)
+        return apply("add", self, self.constant(other))
 
     def __mul__(self, other):
-        return apply("mul", self, other)
+        return apply("mul", self, self.constant(other))
 
     def __matmul__(self, other):
         return apply("matmul", self, other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def constant(self, other):
+        """A Python number as an array of this tensor's dtype; anything else as it is."""
+        if isinstance(other, (int, float)):
+            return backend.module().array(np.asarray(other, self.dtype))
+        return other
 
     def __repr__(self):
         return f"Tensor({self.name or 'unnamed'}, {tuple(self.shape)}, {self.dtype})"
@@ -85,6 +100,7 @@ class Tape:
         tear    remove each line once it is read, so that what it saved is freed for the gradients
                 that are still to come. The tape can then be read only once.
 
+        The arrays are for reading: two entries may be one array, where a sum passed dy to both.
         Raises InputError if loss has more than one entry or does not depend on some t.
         """
         if loss.data.size != 1:

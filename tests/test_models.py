@@ -6,7 +6,9 @@ import pytest
 from nanollm import backend as backends, gradcheck, optim
 from nanollm.errors import InputError
 from nanollm.models import GPT, GPTConfig
+from nanollm.models.gpt import KeyValueCache
 from nanollm.parallel import loss_and_gradients
+from nanollm.tape import Tape
 
 V, T = 11, 8
 VARIANTS = {"tied, no biases": {"bias": False}, "tied, biases": {},
@@ -218,3 +220,22 @@ def test_weights_of_another_model_are_refused():
     with pytest.raises(InputError):
         other.load_state_dict({**weights, "norm.gamma": np.zeros(3)})
     assert all(w.tobytes() == before[path].tobytes() for path, w in other.state_dict().items())
+
+
+def test_a_key_value_cache_is_refused_under_a_tape_and_a_step_wants_one_sequence():
+    config = GPTConfig(vocab=5, context=4, width=4, heads=2, depth=1)
+    model = GPT(config, np.random.default_rng(0))
+    with Tape(), pytest.raises(InputError, match="GPT: a key-value cache keeps no gradients"):
+        model(np.zeros((1, 1), int), cache=KeyValueCache(config))
+    with pytest.raises(InputError, match="GPT: a step takes one sequence, but the cache holds 2"):
+        model.step(0, KeyValueCache(config, batch=2))
+
+
+def test_a_cache_shorter_than_the_context_is_refused_when_it_is_full(backend):
+    long, short = (GPTConfig(vocab=5, context=n, width=4, heads=2, depth=1) for n in (16, 4))
+    with backends.use(backend):
+        model, cache = GPT(long, np.random.default_rng(0)), KeyValueCache(short)
+        for _ in range(4):
+            model.step(0, cache)
+        with pytest.raises(InputError, match="4 rows are filled of 4: no room"):
+            model.step(0, cache)

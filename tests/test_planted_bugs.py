@@ -70,7 +70,7 @@ BACKWARD = [
     ("cross_entropy_backward", "dy / n", "dy / len(p)", "cross_entropy"),   # ignored ones counted
     ("cross_entropy_backward", "dy / n", "dy", "cross_entropy"),
     ("cross_entropy_backward", "-= 1", "+= 1", "cross_entropy"),
-    ("cross_entropy_backward", " * counted[:, None]", " + 0 * counted[:, None]", "cross_entropy"),
+    ("cross_entropy_backward", "dx[~counted] = 0", "dx[~counted] *= 1", "cross_entropy"),
     ("attention_backward", "ds = ds / math.sqrt(q.shape[-1])", "pass", "attention"),
     ("attention_backward", "dp + dy @ v", "dy @ v", "attention"),   # the weights' own gradient
     ("attention_backward", "dk = ds.swapaxes(-1, -2) @ q", "dk = p.swapaxes(-1, -2) @ q",

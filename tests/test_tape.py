@@ -326,3 +326,11 @@ def test_operators_are_the_ops(r):
     assert [line.op for line in tape.lines] == ["add", "mul", "matmul"]
     for y, expected in zip(results, [a.data + b.data, a.data * b.data, a.data @ b.data]):
         np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12)
+
+
+def test_a_number_beside_a_tensor_is_a_constant_of_its_dtype():
+    t = Tensor(np.ones((2, 3), np.float32), "x")
+    with Tape() as tape:
+        loss = F.sum(2 * (t + 1) * 0.5)
+    (dt,) = tape.gradient(loss, [t])
+    assert loss.dtype == np.float32 and float(loss.numpy()) == 12 and (dt == 1).all()

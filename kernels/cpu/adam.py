@@ -12,7 +12,7 @@ from kernels.cpu.compile import kernel
 from kernels.cpu.descent import in_place
 from kernels.cpu.elementwise import flat
 from kernels.cpu.threads import by_rows
-from nanollm.ops.checks import expect
+from nanollm.ops.adam import check_adam
 
 
 @kernel
@@ -29,12 +29,12 @@ def _adamw(w, dw, m, v, rate, keep, beta1, beta2, eps, scale):   # (N,) ×4
 
 
 def adam_(w, dw, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, scale=1.0):
+    check_adam("adam_", w, dw, m, v)
     adamw_(w, dw, m, v, lr=lr, t=t, beta1=beta1, beta2=beta2, eps=eps, decay=0.0, scale=scale)
 
 
 def adamw_(w, dw, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01, scale=1.0):
-    for name, array in ("dw", dw), ("m", m), ("v", v):
-        expect("adamw_", name, array, w.shape)
+    check_adam("adamw_", w, dw, m, v)
     c = math.sqrt(1 - beta2 ** t)
     by_rows(_adamw, (in_place(w), flat(dw), in_place(m), in_place(v)),
             lr * c / (1 - beta1 ** t), 1 - lr * decay, beta1, beta2, c * eps, float(scale))

@@ -16,6 +16,7 @@ from kernels.cpu.memory import empty
 from kernels.cpu.threads import run, share_count
 from kernels.scalar import exp
 from nanollm.ops.attention import check_attention, check_self_attention
+from nanollm.ops.checks import expect
 
 BLOCK = 64                                       # query rows whose keys are cut at one place
 ENOUGH = 2 ** 20                                 # multiplications a thread must get
@@ -152,6 +153,7 @@ def attention_backward(dy, saved):
     dy, dp = dy if weights else (dy, None)
     q, k, _, p, *_ = saved
     (_, H, T, D), S = q.shape, k.shape[2]
+    expect("attention_backward", "dy", dy, (*lead, T, H * D))
     dq, dk, dv = (empty((*lead, n, H * D), dy.dtype) for n in (T, S, S))
     backward(in_heads(dy, H), dp if dp is None else dp.reshape(p.shape), saved,
              in_heads(dq, H), in_heads(dk, H), in_heads(dv, H))
@@ -176,6 +178,7 @@ def self_attention(qkv, mask=None, *, heads=1, causal=False):
 
 def self_attention_backward(dy, saved):
     saved, shape, heads = saved
+    expect("self_attention_backward", "dy", dy, (*shape[:-1], shape[-1] // 3))
     dqkv = empty(shape, dy.dtype)
     backward(in_heads(dy, heads), None, saved, *thirds(dqkv, heads))
     return dqkv, None

@@ -14,6 +14,7 @@ from kernels.cpu.compile import kernel
 from kernels.cpu.gelu import erf_form, gelu, tanh_form
 from kernels.cpu.layernorm import layernorm, layernorm_rows, or_zeros
 from kernels.cpu.linear import MANY, add_vector_product, linear
+from nanollm.ops.decode import check_attention_step, check_mlp_step
 
 
 @kernel
@@ -70,6 +71,7 @@ def _mlp_step(x, gamma, beta, w1, b1, w2, exact, eps):
 
 def attention_step_(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, *, length, heads,
                     eps=1e-5):
+    check_attention_step(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, length, heads)
     if w_qkv.size <= MANY:
         y = _attention_step(x, gamma, or_zeros(beta, gamma), w_qkv, or_zeros(b_qkv, w_qkv[0]),
                             w_out, keys, values, length, heads, eps)
@@ -82,6 +84,7 @@ def attention_step_(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, *,
 
 
 def mlp_step(x, gamma, beta, w1, b1, w2, b2, *, exact=False, eps=1e-5):
+    check_mlp_step(x, gamma, beta, w1, b1, w2, b2)
     if w1.size <= MANY:
         y = _mlp_step(x, gamma, or_zeros(beta, gamma), w1, or_zeros(b1, w1[0]), w2, exact, eps)
         return y if b2 is None else y + b2

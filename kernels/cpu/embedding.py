@@ -11,7 +11,7 @@ from kernels.cpu.elementwise import flat
 from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows
 from kernels.cpu.threads import run, share_count
-from nanollm.ops.checks import expect_ids
+from nanollm.ops.checks import expect, expect_ids
 
 ENOUGH = 2 ** 18                                 # numbers a thread must get
 
@@ -35,6 +35,7 @@ def embedding(ids, w):
 def embedding_backward(dy, saved):
     ids, V = saved
     C = dy.shape[-1]
+    expect("embedding_backward", "dy", dy, (*ids.shape, C))
     rows, flat_ids, dw = as_rows(dy), flat(ids), empty((V, C), dy.dtype)
     shares = max(1, min(share_count(), C, (dw.size + rows.size) // ENOUGH))
     cuts = [slice(C * i // shares, C * (i + 1) // shares) for i in range(shares)]

@@ -16,6 +16,7 @@ from kernels.cpu.compile import kernel
 from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows
 from kernels.cpu.threads import by_rows, run, serial, share_count
+from nanollm.ops.checks import expect
 from nanollm.ops.elementwise import unbroadcast
 from nanollm.ops.linear import check_linear, check_matmul
 
@@ -78,6 +79,7 @@ def linear(x, w, b=None):
 
 def linear_backward(dy, saved):
     x, w, has_bias = saved
+    expect("linear_backward", "dy", dy, (*x.shape[:-1], w.shape[1]))
     rows, dy_rows = as_rows(x), as_rows(dy)                     # (N, E), (N, C)
     dx = empty(x.shape, dy.dtype)
     product(dy_rows, w.T, out=as_rows(dx))
@@ -99,6 +101,8 @@ def matmul(a, b):
 
 def matmul_backward(dy, saved):
     a, b = saved
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    expect("matmul_backward", "dy", dy, (*lead, a.shape[-2], b.shape[-1]))
     da = batched(dy, b.swapaxes(-1, -2))
     db = batched(a.swapaxes(-1, -2), dy)
     return unbroadcast(da, a.shape), unbroadcast(db, b.shape)

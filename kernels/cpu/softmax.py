@@ -14,6 +14,7 @@ from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.cpu.threads import by_rows
 from kernels.scalar import exp
+from nanollm.ops.softmax import check_rows
 
 
 @kernel
@@ -67,6 +68,7 @@ def _logsumexp_backward(x, m, total, dy, dx):    # (N, K), (N,), (N,), (N,) → 
 
 
 def softmax(x):
+    check_rows("softmax", x)
     y = empty_like(x)
     by_rows(_forward, (as_rows(x), as_rows(y)))
     return y, (y,)
@@ -80,6 +82,7 @@ def softmax_backward(dy, saved):
 
 
 def logsumexp(x):
+    check_rows("logsumexp", x)
     rows = as_rows(x)
     m, total = empty((2, len(rows)), x.dtype)
     by_rows(logsumexp_rows, (rows, m, total))

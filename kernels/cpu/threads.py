@@ -125,8 +125,14 @@ def by_rows(kernel, arrays, *whole, sums=(), work=None):
                 zeros. Each thread adds to a line of its own in a table, as no two may add to one
                 number; at the end the lines are added up, in order.
     work        numbers to compute, where that is not the size of the first array
+
+    Raises InputError where numbers of rows differ, or of columns: a kernel does not look.
     """
     N = len(arrays[0])
+    if any(len(a) != N for a in arrays) or len({a.shape[1] for a in arrays if a.ndim == 2}) > 1:
+        raise InputError(f"{getattr(kernel, '__module__', 'numpy').rpartition('.')[2]}: arrays of "
+                         f"{', '.join(str(a.shape) for a in arrays)} do not fit each other; a "
+                         "gradient has the shape of what it is the gradient of")
     work = arrays[0].size if work is None else work
     shares = min(share_count(), N, work // ENOUGH)
     if shares < 2:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nanollm import backend, functional as F, nn
 from nanollm.errors import InputError
+from nanollm.tape import recording
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class GPT(nn.Layer):
         cache    a KeyValueCache: ids follow the tokens it holds, and are added to it
         rng      a Generator that draws the dropout masks (training); None leaves dropout out
         """
+        if cache and recording():
+            raise InputError("GPT: a key-value cache keeps no gradients; leave it out under a tape")
         if ids.ndim != 2:
             raise InputError(f"GPT: ids have shape {tuple(ids.shape)}, expected (batch, time)")
         start = cache.length if cache else 0
@@ -95,12 +98,15 @@ class GPT(nn.Layer):
         c, kernels, at = self.config, backend.module(), cache.length
         if at >= c.context:
             raise InputError(f"GPT: the context of {c.context} tokens is full")
+        if cache.batch != 1:
+            raise InputError(f"GPT: a step takes one sequence, but the cache holds {cache.batch}")
         ids = kernels.array(np.array([token]))
         x = kernels.embedding(ids, self.embedding.w.data)[0]    # (1, C)
         x = kernels.add(x, self.positions.w.data[at:at + 1])[0]
         for block, memory in zip(self.blocks, cache.layers):
             x = block.step(x, memory)                           # (1, C)
-        y, _ = kernels.layernorm(x, self.norm.gamma.data, nn.data(self.norm.beta))
+        y, _ = kernels.layernorm(x, self.norm.gamma.data, nn.data(self.norm.beta),
+                                 eps=self.norm.eps)
         w = self.head.w.data if self.head else self.embedding.w.data.T
         return kernels.linear(y, w)[0][0]                       # (V,)
 
@@ -138,6 +144,7 @@ class KeyValueCache:
     """
 
     def __init__(self, config, batch=1, dtype="float32"):
+        self.batch = batch
         shape = batch, config.context, config.width
         self.layers = [_Memory(shape, dtype) for _ in range(config.depth)]
 

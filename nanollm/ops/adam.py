@@ -23,9 +23,14 @@ import numpy as np
 from nanollm.ops.checks import expect
 
 
-def adam_(w, dw, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, scale=1.0):
+def check_adam(op, w, dw, m, v):
+    """Raise InputError unless dw, m and v have w's shape."""
     for name, array in ("dw", dw), ("m", m), ("v", v):
-        expect("adam_", name, array, w.shape)
+        expect(op, name, array, w.shape)
+
+
+def adam_(w, dw, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, scale=1.0):
+    check_adam("adam_", w, dw, m, v)
     g = scale * dw
     m *= beta1
     m += (1 - beta1) * g
@@ -37,5 +42,6 @@ def adam_(w, dw, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, scale=1.0):
 
 
 def adamw_(w, dw, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01, scale=1.0):
+    check_adam("adamw_", w, dw, m, v)
     w *= 1 - lr * decay
     adam_(w, dw, m, v, lr=lr, t=t, beta1=beta1, beta2=beta2, eps=eps, scale=scale)

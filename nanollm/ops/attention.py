@@ -18,7 +18,7 @@ Saved       q, k, v in heads (..., H, T, D), p, the settings
 Backward    Let s be the scores and p their softmax; y = p v. Two products, a softmax, a product:
                 dv = pᵀ dy,      dp = dy vᵀ,      ds = p ⊙ (dp - Σ_s p dp)    (softmax.py)
                 dq = ds k / √D,  dk = dsᵀ q / √D.
-            Where p = 0, ds = 0: nothing flows through a mask, whatever stands behind it.
+            Where p = 0, ds = 0: nothing flows through a mask, whatever finite numbers stand behind.
 
 Source      Vaswani et al. 2017 (arXiv 1706.03762), equation 1 and section 3.2.2
 Kernels     kernels/cpu/attention.py
@@ -40,7 +40,7 @@ def check_attention(q, k, v, mask, heads, causal):
         raise InputError(f"attention: q {q.shape}, k {k.shape}, v {v.shape} do not fit; expected "
                          "(..., T, C), (..., S, C), (..., S, C)")
     (T, C), S = q.shape[-2:], k.shape[-2]
-    if heads < 1 or C % heads:
+    if heads < 1 or C < heads or C % heads:
         raise InputError(f"attention: {heads} heads do not divide the width {C}")
     if causal and T > S:
         raise InputError(f"attention: {T} causal queries on {S} keys: a query has no key")

@@ -38,7 +38,7 @@ def cross_entropy(x, targets, *, ignore=-1):
     lse, (p,) = logsumexp(rows)                                 # (N,), (N, V)
     picked = rows[np.arange(len(rows)), np.where(counted, flat, 0)]   # (N,)  x_target
     n = max(int(counted.sum()), 1)
-    loss = ((lse - picked) * counted).sum() / n                 # ()
+    loss = np.where(counted, lse - picked, 0).sum() / n         # ()
     return loss, (p, flat, counted, x.shape)
 
 
@@ -47,5 +47,6 @@ def cross_entropy_backward(dy, saved):
     dx = p.copy()                                               # (N, V)
     dx[np.arange(len(p)), np.where(counted, flat, 0)] -= 1
     n = max(int(counted.sum()), 1)
-    dx *= (dy / n * counted[:, None]).astype(p.dtype)
+    dx *= np.asarray(dy / n, p.dtype)
+    dx[~counted] = 0
     return dx.reshape(shape), None

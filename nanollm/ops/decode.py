@@ -15,14 +15,44 @@ Kernels     kernels/cpu/decode.py
 Used by     GPT.step, generation
 """
 
+from nanollm.errors import InputError
 from nanollm.ops.attention import attention
 from nanollm.ops.gelu import gelu
 from nanollm.ops.layernorm import layernorm
 from nanollm.ops.linear import linear
 
 
+def check_attention_step(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, length, heads):
+    """Raise InputError unless all shapes fit and row `length` of keys and values exists."""
+    C = gamma.size
+    check_step("attention_step_", x, gamma, beta, (w_qkv, (C, 3 * C)), (w_out, (C, C)),
+               (b_qkv, (3 * C,)), (b_out, (C,)))
+    if keys.ndim != 2 or keys.shape[1] != C or values.shape != keys.shape:
+        raise InputError(f"attention_step_: keys {keys.shape} and values {values.shape}, expected "
+                         f"(context, {C})")
+    if not 0 <= length < len(keys):
+        raise InputError(f"attention_step_: {length} rows are filled of {len(keys)}: no room for "
+                         "one more")
+    if heads < 1 or C % heads:
+        raise InputError(f"attention_step_: {heads} heads do not divide the width {C}")
+
+
+def check_mlp_step(x, gamma, beta, w1, b1, w2, b2):
+    """Raise InputError unless all shapes fit."""
+    C, F = gamma.size, w1.shape[-1]
+    check_step("mlp_step", x, gamma, beta, (w1, (C, F)), (b1, (F,)), (w2, (F, C)), (b2, (C,)))
+
+
+def check_step(op, x, gamma, beta, *arrays):
+    C = gamma.size
+    for array, shape in (x, (1, C)), (gamma, (C,)), (beta, (C,)), *arrays:
+        if array is not None and array.shape != shape:
+            raise InputError(f"{op}: an array has shape {tuple(array.shape)}, expected {shape}")
+
+
 def attention_step_(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, *, length, heads,
                     eps=1e-5):
+    check_attention_step(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, length, heads)
     C = x.shape[1]
     y, _ = layernorm(x, gamma, beta, eps=eps)                   # (1, C)
     qkv, _ = linear(y, w_qkv, b_qkv)                            # (1, 3C)
@@ -33,6 +63,7 @@ def attention_step_(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, values, *,
 
 
 def mlp_step(x, gamma, beta, w1, b1, w2, b2, *, exact=False, eps=1e-5):
+    check_mlp_step(x, gamma, beta, w1, b1, w2, b2)
     y, _ = layernorm(x, gamma, beta, eps=eps)                   # (1, C)
     y, _ = linear(y, w1, b1)                                    # (1, F)
     y, _ = gelu(y, exact=exact)                                 # (1, F)

@@ -25,7 +25,7 @@ from nanollm.ops.elementwise import unbroadcast
 
 def check_linear(x, w, b):
     """Raise InputError unless x (..., E), w (E, C) and b (C,) fit; return E, C."""
-    if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[0]:
+    if w.ndim != 2 or w.size == 0 or x.ndim < 1 or x.shape[-1] != w.shape[0]:
         raise InputError(f"linear: x {tuple(x.shape)} does not fit w {tuple(w.shape)}; "
                          "x must end in w's first size")
     if b is not None:

@@ -62,7 +62,7 @@ def concat_backward(dy, saved):
 
 
 def split(x, *, parts, axis=-1):
-    if x.shape[axis] % parts:
+    if parts < 1 or x.shape[axis] % parts:
         raise InputError(f"split: axis {axis} of {x.shape} cannot be cut into {parts} equal parts")
     return tuple(np.split(x, parts, axis=axis)), (axis,)
 

@@ -23,8 +23,17 @@ Used by     attention.py, cross_entropy.py, sampling
 
 import numpy as np
 
+from nanollm.errors import InputError
+
+
+def check_rows(op, x):
+    """Raise InputError unless each row of x has at least one entry."""
+    if x.ndim == 0 or x.shape[x.ndim - 1] == 0:
+        raise InputError(f"{op}: x has shape {tuple(x.shape)}; a row needs at least one entry")
+
 
 def softmax(x):
+    check_rows("softmax", x)
     e = np.exp(x - x.max(axis=-1, keepdims=True))               # (..., K)  in (0, 1]
     y = e / e.sum(axis=-1, keepdims=True)                       # (..., K)  rows sum to 1
     return y, (y,)
@@ -37,6 +46,7 @@ def softmax_backward(dy, saved):
 
 
 def logsumexp(x):
+    check_rows("logsumexp", x)
     m = x.max(axis=-1, keepdims=True)                           # (..., 1)
     e = np.exp(x - m)                                           # (..., K)
     total = e.sum(axis=-1, keepdims=True)                       # (..., 1)
