@@ -36,7 +36,8 @@ class use:
 
     def __exit__(self, *_):
         _chosen.reset(self._token)
-        module().activate()
+        if _chosen.get() or _default.cache_info().currsize:     # else none was in use before
+            module().activate()
 
 
 def current():
@@ -73,5 +74,5 @@ def _module(name):
 def _pair(name, op):
     module = _module(name)
     if not hasattr(module, op):
-        raise InputError(f"the {name} backend has no {op}; it is one of {', '.join(MODULES)}")
+        raise InputError(f"the {name} backend has no {op}; use --backend numba or numpy")
     return getattr(module, op), getattr(module, op + "_backward")

@@ -42,14 +42,14 @@ def save(run, step, model, optimizer, state):
     model      a Layer;     optimizer   its {"t": steps, "m": {path: array}, "v": {path: array}}
     state      a JSON object
 
-    Raises InputError where the disk is full or not ours; the checkpoint before stays as it is.
+    Raises InputError where the disk is full or not ours, or an array holds no finite numbers; the
+    checkpoint before stays as it is.
     """
     run = Path(run)
-    folder, partial = run / f"step-{step:06d}", run / ".step.partial"
+    folder, partial = run / f"step-{step:06d}", run / f".step.{os.getpid()}.partial"
     if not folder.exists():                             # else it is whole, and the same
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
+            partial.mkdir(exist_ok=True)
             save_arrays(partial / "weights.safetensors", model.state_dict())
             save_arrays(partial / "optimizer.safetensors", moments(optimizer))
             write_json(partial / "state.json", {"step": step, **state})
@@ -57,9 +57,10 @@ def save(run, step, model, optimizer, state):
             os.replace(partial, folder)
             flush(run)
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
             raise InputError(f"step {step} could not be saved in {run} ({error}); "
                              "the checkpoint before it is untouched") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     for old in step_folders(run):
         if old != folder:
             shutil.rmtree(old, ignore_errors=True)
@@ -76,9 +77,7 @@ def load(run, model, optimizer=None):
         raise InputError(f"the run {run} has saved no step, so there is nothing to load; "
                          "remove it and train anew")
     folder = folders[-1]
-    state = read_json(folder / "state.json")
-    if type(state.get("step")) is not int:
-        raise InputError(f"{folder / 'state.json'} does not say how many steps were done")
+    state = read_state(folder)
     weights = load_arrays(folder / "weights.safetensors", model.parameters())
     if optimizer is not None:
         arrays = load_arrays(folder / "optimizer.safetensors", moments(optimizer))
@@ -90,6 +89,28 @@ def load(run, model, optimizer=None):
     return state
 
 
+def read_state(folder):
+    """What state.json of a step's folder says. Raises InputError where that cannot be."""
+    path, done = folder / "state.json", int(folder.name[5:])
+    state = read_json(path)
+    if type(state.get("step")) is not int or state["step"] != done:
+        raise InputError(f"{path} is damaged: step is {state.get('step')!r}, expected {done}")
+    for name in "val_loss", "best_val_loss", "seconds":
+        value = state.get(name, 0.0)
+        if value is None and name != "seconds":         # not measured yet
+            continue
+        if type(value) not in (int, float) or not 0 <= value < 1e12:
+            raise InputError(f"{path} is damaged: {name} is {value!r}, expected a number of at "
+                             "least 0")
+    return state
+
+
+def clear(run):
+    """Remove what a process that was killed while saving left behind."""
+    for partial in Path(run).glob(".step.*.partial"):
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def moments(optimizer):
     """{"m.path": array, "v.path": array}: an optimizer's arrays by one name each."""
     return {f"{name}.{path}": a for name in optimizer if name != "t"
@@ -98,18 +119,22 @@ def moments(optimizer):
 
 def save_arrays(path, arrays):
     numpy = backend.module().numpy
-    save_file({name: np.ascontiguousarray(numpy(a)) for name, a in arrays.items()}, path)
+    arrays = {name: np.ascontiguousarray(numpy(a)) for name, a in arrays.items()}
+    expect_finite(path.name, arrays)
+    save_file(arrays, path)
     flush(path)
 
 
 def load_arrays(path, like):
-    """{name: array} from a safetensors file, named and shaped as in `like`, or InputError."""
+    """{name: array} from a safetensors file, in names, shapes and types as `like`, or InputError."""
     try:
         arrays = load_file(path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: the checkpoint is not whole") from None
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} is damaged or cut short ({error})") from None
+    except (AttributeError, TypeError) as error:        # bfloat16 and others that NumPy has not
+        raise InputError(f"{path} holds numbers of another type ({error})") from None
     missing, extra = like.keys() - arrays.keys(), arrays.keys() - like.keys()
     if missing or extra:
         raise InputError(f"{path} belongs to another model: missing {sorted(missing)[:2]}, "
@@ -118,4 +143,16 @@ def load_arrays(path, like):
         if arrays[name].shape != tuple(expected.shape):
             raise InputError(f"{path}: {name} has shape {arrays[name].shape}, but by config.json "
                              f"it is {tuple(expected.shape)}")
+        if arrays[name].dtype != expected.dtype:
+            raise InputError(f"{path}: {name} is of {arrays[name].dtype}, expected "
+                             f"{expected.dtype}")
+    expect_finite(path, arrays)
     return arrays
+
+
+def expect_finite(file, arrays):
+    """Raise InputError unless all of a file's arrays are finite numbers."""
+    for name, a in arrays.items():
+        if not np.isfinite(a).all():
+            raise InputError(f"{file}: {name} holds NaN or infinity: the file is damaged, or the "
+                             "training diverged")

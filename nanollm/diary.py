@@ -10,6 +10,7 @@
 
 import csv
 import io
+import math
 import os
 from pathlib import Path
 from statistics import median
@@ -54,17 +55,26 @@ class Diary:
 
 
 def read(path):
-    """The rows of a losses.csv, none if there is no file; a last line cut short is left out."""
+    """The rows of a losses.csv up to the first damaged line; none if there is no file."""
     rows = []
     if Path(path).exists():
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
-            for line in csv.DictReader(file):
-                try:
-                    row = {name: float(line[name]) if line[name] else None for name in COLUMNS}
-                    rows.append(row | {"step": int(line["step"])})
-                except (KeyError, TypeError, ValueError):
-                    break
+            try:
+                for line in csv.DictReader(file):
+                    rows.append({name: number(name, line[name]) for name in COLUMNS})
+            except (KeyError, TypeError, ValueError, csv.Error):
+                pass
     return rows
+
+
+def number(name, text):
+    """The number in a column's cell. Raises ValueError or TypeError where there is none."""
+    if name == "val_loss" and text == "":
+        return None
+    value = int(text) if name == "step" else float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {text}")
+    return value
 
 
 def draw(rows, path, title):

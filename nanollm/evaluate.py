@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from nanollm import datasets
+from nanollm.parallel import usable
 
 
 def mean_loss(model, ids, *, context, batch, shares=1):
@@ -22,7 +23,7 @@ def mean_loss(model, ids, *, context, batch, shares=1):
         return float(model.loss(x, y).numpy()) * np.count_nonzero(y != datasets.IGNORED)
 
     calls = [partial(total, x, y) for x, y in datasets.windows(ids, context, batch)]
-    if shares > 1:
+    if usable(shares) > 1:
         from kernels.cpu.threads import run
         totals = run(calls)
     else:

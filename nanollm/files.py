@@ -24,7 +24,7 @@ def flush(path):
 
 def write(path, data):
     """Write a file of bytes whole or not at all."""
-    partial = Path(f"{path}.partial")
+    partial = Path(f"{path}.{os.getpid()}.partial")
     try:
         partial.write_bytes(data)
         flush(partial)

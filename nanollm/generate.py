@@ -4,7 +4,8 @@
         print(piece, end="", flush=True)
 
 With a key-value cache each step computes the new token alone: keys and values of the earlier ones
-are kept. Without it the whole window is computed for each token. Both give the same text.
+are kept. Without it the whole window is computed for each token. The scores agree up to rounding
+(to about 1e-5), so both give the same tokens, unless two are as good as equal.
 
 When the window is full, its last half is kept and the cache is filled anew from it: one long step,
 then half a window of short ones. (Learned positions forbid simply to drop the oldest token: all

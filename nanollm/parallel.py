@@ -11,9 +11,15 @@ Source      data parallelism, as in Dean et al. 2012, with the gradients added a
 import numpy as np
 
 from nanollm import backend, functional as F
+from nanollm.errors import InputError
 from nanollm.tape import Tape
 
 LARGE = 2 ** 24                 # parameters from which on a second set of gradients costs too much
+
+
+def usable(shares):
+    """The number of shares on the current backend: only numba has threads for them."""
+    return shares if backend.current() == "numba" else 1
 
 
 def automatic_shares(model, batch):
@@ -29,7 +35,11 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
 
     shares      parts that run side by side (numba backend); the sums depend on it in the last bit
     rng_seed    a list of whole numbers that seeds the dropout masks, or None for no dropout
+
+    Raises InputError for a batch without rows.
     """
+    if len(x) == 0:
+        raise InputError("the batch is empty, expected at least one row")
     parameters = model.parameters()
     total = max(np.count_nonzero(y >= 0), 1)
 
@@ -44,7 +54,7 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
         return float(loss.numpy()), gradients
 
     B = len(x)
-    shares = min(shares, B)
+    shares = min(usable(shares), B)
     parts = [slice(B * i // shares, B * (i + 1) // shares) for i in range(shares)]
     if len(parts) == 1:
         loss, gradients = part(0, parts[0])

@@ -37,15 +37,12 @@ class Training:
     seconds: float = 0.0            # spent so far
 
 
-def begin(settings, folder, *, preset="", again=False, quiet=False):
-    """A new training in a new folder. Raises InputError where data or place will not do.
-
-    again    the folder may hold a run, which this one replaces
-    """
+def begin(settings, folder, *, preset="", quiet=False):
+    """A new training in a new folder. Raises InputError where data or place will not do."""
     folder = Path(folder)
-    if folder.exists() and not (again and (folder / "config.json").is_file()):
-        raise InputError(f"{folder} exists: go on with it (--resume {folder}), replace it if it is "
-                         "a run (--again), or choose another folder (--run)")
+    if folder.exists():
+        raise InputError(f"{folder} exists: go on with it if it is a run (--resume {folder}), or "
+                         "choose another folder (--run)")
     content = datasets.text(settings.data, quiet=quiet)
     if settings.data not in datasets.REGISTRY:          # a file: found again from any folder
         settings = replace(settings, data=str(Path(settings.data).resolve()))
@@ -63,8 +60,6 @@ def begin(settings, folder, *, preset="", again=False, quiet=False):
               "text": fingerprint(content), "versions": runs.versions()}
     expect_room(folder, model)
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
         folder.mkdir(parents=True)
         tokenizer.save(folder / "tokenizer.json")
         write_json(folder / "config.json", config)      # last: now it is a run
@@ -80,21 +75,19 @@ def resume(folder, *, steps=None, quiet=False):
 
     steps    a new number of steps in all, for a run that is to go on further than was planned
 
+    It goes on with the current backend, which config.json names from now on.
+
     Raises InputError where a file is missing or damaged, the data has changed, or nothing is left
     to do.
     """
     folder = Path(folder)
     config = runs.read_config(folder)
-    try:
-        settings = Settings.from_json(config["settings"])
-    except (TypeError, InputError) as error:
-        raise InputError(f"{folder / 'config.json'} has no good settings: {error}") from None
+    settings = runs.settings(folder, config)
     tokenizer, model = runs.untrained(folder, config)
     optimizer = optim.adamw_state(model.parameters())
     state = checkpoint.load(folder, model, optimizer)
     if steps is not None:
         settings = replace(settings, steps=steps)
-        config["settings"] = settings.to_json()
     done = state["step"]
     if done >= settings.steps and (folder / "metrics.json").exists() or done > settings.steps:
         raise InputError(f"{folder} is finished after {done} steps; to go on, ask for more in all "
@@ -105,13 +98,27 @@ def resume(folder, *, steps=None, quiet=False):
                          "(another file, or another Python for pydoc): begin a new run")
     expect_room(folder, model)
     learn, check = encoded(content, tokenizer, settings)
-    if steps is not None:
-        try:
-            write_json(folder / "config.json", config)
-        except OSError as error:
-            raise InputError(f"cannot write in {folder} ({error.strerror})") from None
-    return Training(folder, settings, tokenizer, model, optimizer, learn, check, config, done,
+    now = {**config, "settings": settings.to_json(), "backend": backend.current()}
+    try:
+        checkpoint.clear(folder)
+        if now != config:
+            write_json(folder / "config.json", now)
+        if done < settings.steps:
+            (folder / "metrics.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write in {folder} ({error.strerror})") from None
+    return Training(folder, settings, tokenizer, model, optimizer, learn, check, now, done,
                     state.get("val_loss"), state.get("best_val_loss"), state.get("seconds", 0.0))
+
+
+def forget(folder):
+    """Remove a run that has not saved a step, and its folder if nothing else is in it."""
+    if checkpoint.step_folders(folder):
+        return
+    for name in "config.json", "tokenizer.json", "losses.csv":
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def encoded(content, tokenizer, settings):

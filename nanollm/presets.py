@@ -12,6 +12,9 @@ from nanollm.models.gpt import GPTConfig
 from nanollm.text import KINDS
 
 
+LARGEST = 2 ** 31 - 1           # of the settings that are whole numbers
+
+
 def setting(default, words):
     """A field of Settings; `words` are its line of --help."""
     return field(default=default, metadata={"help": words})
@@ -61,6 +64,11 @@ class Settings:
             for name in names.split():
                 if getattr(self, name) < lowest:
                     raise InputError(f"{name} is {getattr(self, name)}, expected at least {lowest}")
+        for f in fields(self):
+            if f.type is int and f.name != "seed" and getattr(self, f.name) > LARGEST:
+                raise InputError(f"{f.name} is {getattr(self, f.name)}, expected at most {LARGEST}")
+        if 12 * self.depth * self.width ** 2 > 2 ** 40:
+            raise InputError(f"a model of width {self.width} and depth {self.depth} is too large")
         for name in "beta1", "beta2":
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more, below 1")

@@ -10,6 +10,7 @@ config.json
 """
 
 import platform
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from nanollm import checkpoint, text
 from nanollm.errors import InputError
 from nanollm.files import read_json
 from nanollm.models.gpt import GPT, GPTConfig
+from nanollm.presets import Settings
 
 FORMAT = 1
+FIELDS = {"preset": str, "backend": str, "settings": dict, "model": dict, "text": dict,
+          "versions": dict}
 HOME = Path("runs")                     # in the folder where one works
 
 
@@ -53,10 +57,26 @@ def read_config(run):
     if config.get("format") != FORMAT:
         raise InputError(f"{run / 'config.json'} has format {config.get('format')!r}, expected "
                          f"{FORMAT}: another version of nanollm wrote it")
-    for key in "preset", "backend", "settings", "model", "text", "versions":
+    for key, kind in FIELDS.items():
         if key not in config:
             raise InputError(f"{run / 'config.json'} is damaged: it has no {key!r}")
+        if type(config[key]) is not kind:
+            raise InputError(f"{run / 'config.json'} is damaged: {key} is {config[key]!r}, expected "
+                             f"{'text' if kind is str else 'a JSON object'}")
+    made_of, trained_as = shape(run, config), settings(run, config).model(config["model"]["vocab"])
+    if made_of != trained_as:
+        other = next(f.name for f in fields(GPTConfig)
+                     if getattr(made_of, f.name) != getattr(trained_as, f.name))
+        raise InputError(f"{run / 'config.json'} is damaged: model and settings differ in {other}")
     return config
+
+
+def settings(run, config):
+    """The Settings in config.json."""
+    try:
+        return Settings.from_json(config["settings"])
+    except InputError as error:
+        raise InputError(f"{Path(run) / 'config.json'} has no good settings: {error}") from None
 
 
 def untrained(run, config):

@@ -35,12 +35,24 @@ def check_sampling(temperature=1.0, top_k=0, top_p=1.0, penalty=1.0):
         raise InputError(f"the repetition penalty is {penalty}, expected more than 0; 1 is none")
 
 
+LARGEST = np.finfo(np.float64).max / 4      # the difference of two such is a number, too
+
+
 def choose(x, seen, rng, *, temperature=1.0, top_k=0, top_p=1.0, penalty=1.0):
-    """One token id from the scores x (V,), after all filters. `seen` are the ids so far."""
-    x = penalized(np.asarray(x, np.float64), seen, penalty)     # (V,)
-    if temperature == 0:
-        return int(x.argmax())
-    x = only_top_p(only_top_k(x / temperature, top_k), top_p)   # (V,)
+    """One token id from the scores x (V,), after all filters. `seen` are the ids so far.
+
+    Raises InputError where the largest score is no finite number.
+    """
+    x = np.asarray(x, np.float64)
+    if not np.isfinite(x.max()):
+        raise InputError("the model's scores are not numbers: its weights are damaged or its "
+                         "training diverged")
+    with np.errstate(over="ignore"):                            # an extreme penalty, temperature
+        x = np.clip(penalized(x, seen, penalty), -LARGEST, LARGEST)
+        if temperature == 0:
+            return int(x.argmax())
+        x = (x - x.max()) / temperature                         # (V,)  the likeliest has 0
+    x = only_top_p(only_top_k(x, top_k), top_p)                 # (V,)
     return draw(softmax(x)[0], rng)
 
 

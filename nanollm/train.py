@@ -9,7 +9,7 @@ Equation    for i = 0 ... steps - 1:   g = ∂L/∂θ on batch i,   g ← g min(
 
 Batch i is drawn by `default_rng([seed, 0, i, part])`, its dropout masks by [seed, 1, i, part]: what
 a step does depends on the weights, Adam's moments and i alone. So a run that was stopped and goes
-on ends with the same bits as one that was not.
+on ends with the same bits as one that was not, on the same machine, backend and number of threads.
 """
 
 import math
@@ -27,7 +27,7 @@ from nanollm.evaluate import mean_loss
 from nanollm.files import write_json
 from nanollm.interrupt import Interrupt
 from nanollm.parallel import loss_and_gradients
-from nanollm.prepare import begin, resume
+from nanollm.prepare import begin, forget, resume
 
 
 def step(t):
@@ -49,21 +49,29 @@ def step(t):
             path: kernels.add(g, more[path])[0] for path, g in gradients.items()}
     norm, scale = optim.clip_scale(gradients, s.clip * s.accumulate)    # of the sum, not the mean
     if not math.isfinite(loss + norm):
-        raise InputError(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step "
-                         f"{i + 1}: the training diverged; begin anew with a lower --lr or more "
-                         "--warmup")
+        raise diverged(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step {i + 1}")
     lr = optim.warmup_cosine(i, peak=s.lr, floor=s.min_lr, warmup=s.warmup, steps=s.steps)
-    optim.adamw(t.model.parameters(), gradients, t.optimizer, lr=lr, beta1=s.beta1, beta2=s.beta2,
-                decay=s.decay, scale=scale / s.accumulate)
+    with np.errstate(all="ignore"):                     # seen in the next loss
+        optim.adamw(t.model.parameters(), gradients, t.optimizer, lr=lr, beta1=s.beta1,
+                    beta2=s.beta2, decay=s.decay, scale=scale / s.accumulate)
     t.step, t.val_loss = i + 1, None
     return loss, norm / s.accumulate, lr
 
 
+def diverged(words):
+    return InputError(f"{words}: the training diverged; begin anew with a lower --lr or more "
+                      "--warmup")
+
+
 def look(t):
-    """The loss on the whole validation text, measured once a step."""
+    """The loss on the whole validation text, measured once a step; InputError if not finite."""
     if t.val_loss is None:
-        t.val_loss = mean_loss(t.model, t.check, context=t.settings.context,
-                               batch=t.settings.batch, shares=t.settings.shares)
+        with np.errstate(all="ignore"):
+            loss = mean_loss(t.model, t.check, context=t.settings.context,
+                             batch=t.settings.batch, shares=t.settings.shares)
+        if not math.isfinite(loss):
+            raise diverged(f"the validation loss is {loss} after step {t.step}")
+        t.val_loss = loss
         t.best = t.val_loss if t.best is None else min(t.best, t.val_loss)
     return t.val_loss
 
@@ -73,7 +81,8 @@ def run(t, *, quiet=False, on_look=None):
 
     on_look     called with t after each look at the validation loss
 
-    Raises InputError if the training diverges or the disk is full; the last checkpoint stays.
+    Raises InputError if the training diverges or the disk is full; the last checkpoint stays. A run
+    that ends by an exception before its first checkpoint is removed.
     """
     s, tokens = t.settings, t.settings.batch * t.settings.context * t.settings.accumulate
     began = time.perf_counter() - t.seconds
@@ -101,6 +110,8 @@ def run(t, *, quiet=False, on_look=None):
     except OSError as error:
         raise InputError(f"cannot write in {t.folder} ({error.strerror}); the last checkpoint is "
                          "whole") from None
+    finally:
+        forget(t.folder)
 
 
 def progress(t, quiet):

@@ -12,9 +12,11 @@ from nanollm import backend as backends, checkpoint, files, optim, runs
 from nanollm.errors import InputError
 from nanollm.models import GPT, GPTConfig
 from nanollm.parallel import loss_and_gradients
+from nanollm.presets import Settings
 from nanollm.text import Characters
 
 TEXT = "ab\ncd"
+SETTINGS = Settings(context=4, width=8, heads=2, depth=1, bias=True)
 
 
 def gpt(seed=0, **changes):
@@ -44,8 +46,8 @@ def run(tmp_path):
     folder.mkdir()
     Characters.train(TEXT).save(folder / "tokenizer.json")
     files.write_json(folder / "config.json", {
-        "format": runs.FORMAT, "preset": "", "backend": "numpy", "settings": {}, "text": {},
-        "versions": {}, "model": model.config.to_json()})
+        "format": runs.FORMAT, "preset": "", "backend": "numpy", "settings": SETTINGS.to_json(),
+        "text": {}, "versions": {}, "model": model.config.to_json()})
     checkpoint.save(folder, 2, model, stepped(model), {"val_loss": 1.5})
     return folder
 
@@ -188,6 +190,30 @@ def test_one_weight_of_another_shape_changes_no_weight(run):
     assert bits(model) == before
 
 
+@pytest.mark.parametrize("name", ["weights", "optimizer"])
+@pytest.mark.parametrize("change, words", [
+    (lambda a: a.astype(np.float64), "is of float64, expected float32"),
+    (lambda a: a.astype(np.int32), "is of int32, expected float32"),
+    (lambda a: np.full_like(a, np.nan), "holds NaN or infinity"),
+    (lambda a: np.full_like(a, np.inf), "holds NaN or infinity")])
+def test_numbers_of_another_type_or_none_are_told(run, name, change, words):
+    path = run / f"step-000002/{name}.safetensors"
+    save_file({key: change(a) for key, a in load_file(path).items()}, path)
+    model = gpt(seed=1)
+    before = bits(model)
+    with pytest.raises(InputError, match=words):
+        checkpoint.load(run, model, optim.adamw_state(model.parameters()))
+    assert bits(model) == before
+
+
+def test_bfloat16_is_told(run):
+    header = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    (run / "step-000002/weights.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header + b"xx")
+    with pytest.raises(InputError, match="holds numbers of another type"):
+        checkpoint.load(run, gpt())
+
+
 def test_a_run_without_a_checkpoint_is_told(run):
     shutil.rmtree(run / "step-000002")
     with pytest.raises(InputError, match="has saved no step"):
@@ -211,11 +237,11 @@ def test_a_trained_model_comes_with_its_tokenizer(run):
     (lambda run: edit(run / "config.json", format=99), "has format 99, expected 1"),
     (lambda run: files.write_json(run / "config.json", {"format": 1}), "it has no 'preset'"),
     (lambda run: edit(run / "config.json", model={"vocab": 5}), "describes no model"),
-    (lambda run: edit(run / "config.json", model=[]), "describes no model"),
+    (lambda run: edit(run / "config.json", model=[]), r"model is \[\], expected a JSON object"),
     (lambda run: edit(run / "config.json", model={**gpt().config.to_json(), "heads": 3}),
      "describes no model: 3 heads do not divide the width 8"),
-    (lambda run: edit(run / "config.json", model={**gpt().config.to_json(), "depth": 2}),
-     "belongs to another model"),
+    (lambda run: edit(run / "config.json", model={**gpt().config.to_json(), "depth": 2},
+                      settings={**SETTINGS.to_json(), "depth": 2}), "belongs to another model"),
     (lambda run: (run / "tokenizer.json").unlink(), "tokenizer.json"),
     (lambda run: (run / "tokenizer.json").write_text("{"), "tokenizer.json"),
     (lambda run: Characters.train("abc").save(run / "tokenizer.json"),
@@ -250,6 +276,19 @@ def test_a_new_name_is_not_taken(tmp_path, monkeypatch):
         taken.append(runs.new_name("quick").name)
         (tmp_path / taken[-1]).mkdir()
     assert taken == ["quick", "quick-2", "quick-3"]
+
+
+def test_two_processes_do_not_write_to_one_temporary_file(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+
+    def other_process(*_):                              # writes the same file in the meantime
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: -1)
+            patch.setattr("nanollm.files.flush", lambda *_: None)
+            files.write(path, b"other")
+    monkeypatch.setattr("nanollm.files.flush", other_process)
+    files.write(path, b"mine")
+    assert path.read_bytes() == b"mine" and names(tmp_path) == ["config.json"]
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 import pytest
 
-from nanollm import backend as backends, checkpoint, datasets, ops, runs
+from nanollm import backend as backends, checkpoint, datasets, diary, ops, runs
 from nanollm.cli import bench, check, main
 from nanollm.datasets import fetch
 from nanollm.models import GPTConfig
@@ -77,6 +77,9 @@ def fails(argv, words, capsys):
     ("--tokenizer byte-pairs --vocab 20", "a vocabulary of 20 is too small"),
     ("--run text.txt/run", "cannot make the folder text.txt/run"),
     ("--run text.txt", "text.txt exists"),
+    ("--batch 100000000000000000000", "batch is 100000000000000000000, expected at most 2147483647"),
+    ("--width 2000000000 --heads 1", "is too large"), (f"--run {300 * 'a'}", "File name too long"),
+    (f"--resume {300 * 'a'}", "File name too long"),
     ("--resume nothing", "there is no run nothing"), ("--resume .", ". is not the folder of a run"),
     ("--colour red", "unrecognized arguments: --colour red")])
 def test_training_refuses_bad_input(options, words, capsys):
@@ -97,6 +100,10 @@ def test_training_refuses_bad_input(options, words, capsys):
     (["generate"], "there is no run"), (["generate", "nowhere"], "there is no run nowhere"),
     (["generate", "."], "is not the folder of a run"),
     (["generate", "--backend", "gpu"], "no backend 'gpu'"),
+    (["generate", 300 * "a"], "File name too long"), (["info", 300 * "a"], "File name too long"),
+    (["train", "--run", ""], ". exists"), (["generate", ""], "is not the folder of a run"),
+    (["train", "--resume", ""], "is not the folder of a run"),
+    (["train", "--preset", ""], "no preset ''"),
     (["info", "nothing"], "neither the folder of a run nor a model"),
     (["info", "."], "is not the folder of a run"),
     (["check", "softmaxx"], "no op 'softmaxx'; ops are add, mul"),
@@ -150,7 +157,7 @@ def half(path):
 
 def of_another_shape(run):
     config = runs.read_config(run)
-    config["model"]["width"] = 32
+    config["model"]["width"] = config["settings"]["width"] = 32
     (run / "config.json").write_text(json.dumps(config))
 
 
@@ -173,7 +180,6 @@ def test_a_run_is_not_resumed_with_other_settings(run, capsys):
     fails(["train", "--resume", str(run), "--lr", "0.1"], "leave out --lr", capsys)
     fails(["train", "--resume", str(run), "--min-lr", "0.1"], "leave out --min-lr", capsys)
     fails(["train", "--resume", str(run), "--run", "other"], "leave out --run", capsys)
-    fails(["train", "--resume", str(run), "--again"], "leave out --again", capsys)
     fails(["train", "--resume", str(run)], "is finished after 12 steps", capsys)
 
 
@@ -216,8 +222,8 @@ def test_from_training_to_text(capsys):
     assert capsys.readouterr().out == "\n"
 
 
-def test_runs_do_not_overwrite_each_other_unless_told(capsys):
-    for options in [], [], ["--run", "runs/mine"], ["--run", "runs/mine", "--again"]:
+def test_runs_do_not_overwrite_each_other(capsys):
+    for options in [], [], ["--run", "runs/mine"]:
         assert main(["train", *SMALL, "--quiet", *options]) == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["mine", "quick", "quick-2"]
     fails(["train", *SMALL, "--run", "runs/mine"], "runs/mine exists", capsys)
@@ -233,6 +239,62 @@ def test_a_run_is_resumed_on_the_backend_it_was_begun_on(run):
         assert main(["train", "--resume", str(run), "--steps", "13", "--quiet"]) == 0
         assert backends.current() == "numba"
     assert json.loads((run / "metrics.json").read_text())["backend"] == "numpy"
+
+
+def test_a_run_that_is_resumed_on_another_backend_says_so(run, capsys):
+    assert main(["train", "--resume", str(run), "--steps", "13", "--backend", "numba"]) == 0
+    out = capsys.readouterr().out
+    assert "tokens, on numba" in out and "numpy until now, numba from here on" in out
+    for name in "config.json", "metrics.json":
+        assert json.loads((run / name).read_text())["backend"] == "numba"
+    assert main(["train", "--resume", str(run), "--steps", "14"]) == 0
+    assert "until now" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", ["", "--evaluate 1", "--save 1"])
+@pytest.mark.filterwarnings("error")
+def test_a_run_that_diverges_at_once_leaves_its_place_free(options, capsys):
+    fails(["train", *SMALL, "--quiet", "--run", "mine", "--lr", "1e300", *options.split()],
+          "the training diverged", capsys)
+
+
+@pytest.mark.parametrize("name, changes, words", [
+    ("step-000012/state.json", {"step": -1}, "step is -1, expected 12"),
+    ("step-000012/state.json", {"step": 10}, "step is 10, expected 12"),
+    ("step-000012/state.json", {"best_val_loss": "x"}, "best_val_loss is 'x'"),
+    ("step-000012/state.json", {"val_loss": "x"}, "val_loss is 'x'"),
+    ("step-000012/state.json", {"val_loss": float("nan")}, "val_loss is nan"),
+    ("step-000012/state.json", {"seconds": "x"}, "seconds is 'x'"),
+    ("step-000012/state.json", {"seconds": None}, "seconds is None"),
+    ("config.json", {"backend": ["x"]}, "backend is ['x'], expected text"),
+    ("config.json", {"settings": 5}, "settings is 5, expected a JSON object"),
+    ("config.json", {"versions": 3}, "versions is 3, expected a JSON object"),
+    ("config.json", {"text": []}, "text is [], expected a JSON object"),
+    ("config.json", {"model.heads": 4}, "model and settings differ in heads"),
+    ("config.json", {"settings.context": 9}, "model and settings differ in context")])
+def test_a_damaged_field_is_told(name, changes, words, run, capsys):
+    content = json.loads((run / name).read_text())
+    for key, value in changes.items():
+        place, key = (content[key.split(".")[0]], key.split(".")[1]) if "." in key else (content, key)
+        place[key] = value
+    (run / name).write_text(json.dumps(content))
+    fails(["train", "--resume", str(run), "--steps", "20"], words, capsys)
+    fails(["generate", str(run)], words, capsys)
+    if name == "config.json":
+        fails(["info", str(run)], words, capsys)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.unlink(), lambda path: path.write_text("step,train_loss\n1,2\n"),
+    lambda path: path.write_text(path.read_text().replace("\n3,", "\n3,nan,")),
+    lambda path: path.write_text(",".join(diary.COLUMNS) + "\n1,2.5,,0.1,0.1,,1\n"),
+    lambda path: path.write_bytes(path.read_bytes() + b"13," + 200_000 * b"x")])
+def test_a_damaged_diary_does_not_keep_a_run_from_its_end(spoil, run, capsys):
+    spoil(run / "losses.csv")
+    (run / "metrics.json").unlink()
+    assert main(["info", str(run)]) == 0
+    assert main(["train", "--resume", str(run)]) == 0
+    assert json.loads((run / "metrics.json").read_text())["steps"] == 12
 
 
 def test_data_is_listed_described_and_fetched(capsys, monkeypatch):
@@ -365,6 +427,25 @@ def test_a_reader_that_has_read_enough_is_no_error():
                              capture_output=True, text=True,
                              env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert process.stderr == "" and process.stdout.startswith("layer")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_an_output_that_cannot_be_written_is_one_line(run):
+    for argv in "data list", "generate --tokens 3 --quiet":
+        process = shell(f"{argv} > /dev/full")
+        assert process.returncode == 2
+        assert process.stderr == "nanollm: cannot read or write (No space left on device)\n"
+
+
+def test_an_output_that_is_closed_is_no_error():
+    process = shell("data list >&-")
+    assert process.returncode == 0 and process.stderr == ""
+
+
+def shell(line):
+    return subprocess.run(f"{sys.executable} -m nanollm {line}", shell=True, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT),
+                                          "NANOLLM_BACKEND": "numpy"})
 
 
 def test_a_terminal_that_lacks_a_character_shows_another(run):

@@ -240,6 +240,24 @@ def test_tokens_are_drawn_as_often_as_they_are_likely():
         assert (np.abs(counts - times * p) <= allowed).all(), sampling
 
 
+@pytest.mark.parametrize("x", [[1, np.nan, 0], [np.nan] * 3, [INF, 0, 0], [-INF] * 3])
+def test_scores_that_are_not_numbers_are_told(x):
+    for temperature in 0, 1:
+        with pytest.raises(InputError, match="the model's scores are not numbers"):
+            choose(x, [1], np.random.default_rng(0), temperature=temperature)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("extreme", [5e-324, 1e-310, 1e308])
+@pytest.mark.parametrize("setting", ["temperature", "penalty"])
+def test_extreme_settings_give_a_token_of_the_vocabulary(setting, extreme):
+    rng = np.random.default_rng(0)
+    for x in [3.0, 1.0, -2.0], [-1.0, -2.0, -3.0], [0.0, 0.0, -INF], [1e38, -1e38, 1e38]:
+        for more in {}, {"temperature": 0}, {"top_k": 2}, {"top_p": 0.5}:
+            assert 0 <= choose(x, [0, 1, 2], rng, **{setting: extreme} | more) < 3
+    assert choose([1.0, 3.0, -2.0], [], rng, temperature=1e-310) == 1
+
+
 def test_a_draw_is_where_the_random_point_falls():
     class Point:
         def __init__(self, at):

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from nanollm import backend as backends, checkpoint, datasets, diary, optim, runs, train
 from nanollm.errors import InputError
 from nanollm.evaluate import mean_loss
+from nanollm.parallel import loss_and_gradients
 from nanollm.presets import PRESETS, Settings
 
 TEXT = "".join(f"{a} and {b} make {a + b}.\n" for a in range(16) for b in range(16))
@@ -244,7 +245,7 @@ def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine():
     assert all(rate(i) > rate(i + 1) for i in range(10, 110))
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_training_that_diverges_is_stopped_with_its_last_checkpoint_whole(small, tmp_path,
                                                                             backend):
     with pytest.raises(InputError, match="the training diverged; .* lower --lr") as told:
@@ -281,16 +282,46 @@ def test_a_disk_that_fills_up_is_told_and_the_last_checkpoint_is_whole(small, tm
     assert train.resume(tmp_path / "run", quiet=True).step == 5
 
 
-def test_a_folder_that_exists_is_left_alone_unless_it_is_to_be_replaced(small, tmp_path):
+def test_a_folder_that_exists_is_left_alone(small, tmp_path):
     trained(small, tmp_path / "run")
     (tmp_path / "photos").mkdir()
-    for name, again in (("run", False), ("photos", False), ("photos", True)):
+    for name in "run", "photos":
         with pytest.raises(InputError, match=f"{name} exists"):
-            begun(small, tmp_path / name, again=again)
+            begun(small, tmp_path / name)
     assert (tmp_path / "run/metrics.json").exists()
-    begun(small, tmp_path / "run", again=True)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json",
-                                                                          "tokenizer.json"]
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_a_run_that_fails_before_its_first_checkpoint_is_removed_but_nothing_else(
+        error, small, tmp_path, monkeypatch):
+    def fail(t):
+        raise error
+    monkeypatch.setattr(train, "step", fail)
+    with pytest.raises(error):
+        trained(small, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    training = begun(small, tmp_path / "run")
+    (tmp_path / "run/notes.txt").write_text("")
+    with pytest.raises(error):
+        train.run(training, quiet=True)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_goes_on_has_no_result_until_its_new_end(small, tmp_path):
+    trained(small, tmp_path / "run")
+    left = tmp_path / "run/.step.1.partial"             # of a process that was killed
+    left.mkdir()
+    train.resume(tmp_path / "run", steps=30, quiet=True)
+    assert not (tmp_path / "run/metrics.json").exists() and not left.exists()
+
+
+def test_without_the_numba_backend_shares_are_one_after_the_other(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("kernels.cpu.threads.run", lambda calls: 1 / 0)
+    training = begun(replace(small, shares=3), tmp_path / "run")
+    train.step(training)
+    train.look(training)
+    with pytest.raises(InputError, match="the batch is empty"):
+        loss_and_gradients(training.model, np.zeros((0, 8), int), np.zeros((0, 8), int))
 
 
 @pytest.mark.parametrize("text, words", [

@@ -21,6 +21,13 @@ def flat(x):
     return np.ascontiguousarray(x).reshape(-1)
 
 
+def by_entry(kernel, *arrays):
+    """A new array like the first, filled by kernel(*arrays, y), all of them flat."""
+    y = empty_like(arrays[0])
+    by_rows(kernel, (*map(flat, arrays), flat(y)))
+    return y
+
+
 def add(a, b):
     y = empty(broadcast_shape("add", a, b), np.result_type(a, b))
     if a.shape == b.shape and y.ndim:
@@ -61,9 +68,7 @@ def relu(x):
 
 def relu_backward(dy, saved):
     (y,) = saved
-    dx = empty_like(y)
-    by_rows(_relu_backward, (flat(dy), flat(y), flat(dx)))
-    return (dx,)
+    return (by_entry(_relu_backward, dy, y),)
 
 
 @kernel
@@ -80,16 +85,13 @@ def _tanh_backward(dy, y, dx):
 
 
 def tanh(x):
-    y = empty_like(x)
-    by_rows(_tanh, (flat(x), flat(y)))
+    y = by_entry(_tanh, x)
     return y, (y,)
 
 
 def tanh_backward(dy, saved):
     (y,) = saved
-    dx = empty_like(y)
-    by_rows(_tanh_backward, (flat(dy), flat(y), flat(dx)))
-    return (dx,)
+    return (by_entry(_tanh_backward, dy, y),)
 
 
 @kernel
@@ -106,13 +108,10 @@ def _sigmoid_backward(dy, y, dx):
 
 
 def sigmoid(x):
-    y = empty_like(x)
-    by_rows(_sigmoid, (flat(x), flat(y)))
+    y = by_entry(_sigmoid, x)
     return y, (y,)
 
 
 def sigmoid_backward(dy, saved):
     (y,) = saved
-    dx = empty_like(y)
-    by_rows(_sigmoid_backward, (flat(dy), flat(y), flat(dx)))
-    return (dx,)
+    return (by_entry(_sigmoid_backward, dy, y),)

@@ -40,7 +40,7 @@ def find():
     """numba.cuda, or the simulator in its place; InputError if neither can run here."""
     try:
         import numba
-    except ImportError:
+    except ModuleNotFoundError:
         raise unusable("Numba is not installed (pip install -r requirements.txt)") from None
     simulated = numba.config.ENABLE_CUDASIM
     if sys.platform == "darwin" and not simulated:

@@ -103,10 +103,10 @@ def _columns(dy, x, mu, r, table):               # (N, C), (N, C), (N,), (N,) â†
 
 def layernorm(x, gamma, beta=None, *, eps=1e-5):
     check_layernorm(x, gamma, beta)
-    rows = as_rows(x)
+    rows, shift = as_rows(x), zeros(gamma.shape, gamma.dtype) if beta is None else beta
     N = rows.shape[0]
     y, mu, r = empty(x.shape, x.dtype), empty((N,), x.dtype), empty((N,), x.dtype)
-    by_row(_forward, N, rows, gamma, or_zeros(beta, gamma), x.dtype.type(eps), as_rows(y), mu, r)
+    by_row(_forward, N, rows, gamma, shift, x.dtype.type(eps), as_rows(y), mu, r)
     return y, (x, mu, r, gamma, beta is not None)
 
 
@@ -121,11 +121,11 @@ def layernorm_backward(dy, saved):
 def residual_layernorm(x, h, gamma, beta=None, *, eps=1e-5):
     expect("residual_layernorm", "h", h, x.shape)
     check_layernorm(x, gamma, beta)
-    rows = as_rows(x)
+    rows, shift = as_rows(x), zeros(gamma.shape, gamma.dtype) if beta is None else beta
     N = rows.shape[0]
     s, y = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     mu, r = empty((N,), x.dtype), empty((N,), x.dtype)
-    by_row(_residual_forward, N, rows, as_rows(h), gamma, or_zeros(beta, gamma), x.dtype.type(eps),
+    by_row(_residual_forward, N, rows, as_rows(h), gamma, shift, x.dtype.type(eps),
            as_rows(s), as_rows(y), mu, r)
     return (s, y), (s, mu, r, gamma, beta is not None)
 
@@ -148,7 +148,3 @@ def columns(dy, saved):
     by_entry(_columns, P * gamma.size, as_rows(dy), as_rows(x), mu, r, table)
     sums = sum_axis(table, 1)                                   # (2, 1, C)
     return sums[0].reshape(gamma.size), sums[1].reshape(gamma.size) if has_beta else None
-
-
-def or_zeros(beta, gamma):
-    return zeros(gamma.shape, gamma.dtype) if beta is None else beta

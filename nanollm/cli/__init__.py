@@ -1,6 +1,7 @@
 """The command line: one file a command. Each has `add(commands)`, its options, and `run(args)`.
 
-Exit codes: 0 done; 1 a check failed; 2 bad input, told in one line; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 a check failed; 2 bad input, or a file or disk that fails, told in one line;
+130 stopped by Ctrl-C.
 A command imports what it needs when it runs, so that --help answers at once.
 """
 
@@ -32,6 +33,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv=None):
     """Run one command; returns the exit code."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")    # closed by the caller: >&-
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     for stream in sys.stdout, sys.stderr:               # a terminal may lack a character: show "?"
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -52,10 +55,24 @@ def main(argv=None):
         print(file=sys.stderr)                          # the terminal shows "^C" in this line
         return fail("stopped", 130)
     except BrokenPipeError:                             # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 141
+    except OSError as error:
+        drop_output()
+        what = f" {error.filename}" if error.filename else ""
+        return fail(f"cannot read or write{what} ({error.strerror or error})", 2)
+    except OverflowError as error:
+        return fail(f"a number is too large ({error})", 2)
+
+
+def drop_output():
+    """Forget what stdout cannot take, or Python would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message, code):
-    print("nanollm:", " ".join(str(message).split("\n")), file=sys.stderr)
+    print("nanollm:", " ".join(str(message).splitlines()), file=sys.stderr)
     return code

@@ -47,7 +47,7 @@ def add(commands):
 def run(args):
     from nanollm import generate, runs
     choose_backend(args)
-    tokenizer, model = runs.trained(args.folder or runs.newest())
+    tokenizer, model = runs.trained(runs.newest() if args.folder is None else args.folder)
     pieces = generate.generate(
         model, tokenizer, args.prompt, tokens=args.tokens, seed=args.seed, stop=args.stop,
         cached=not args.no_cache, temperature=args.temperature, top_k=args.top_k,

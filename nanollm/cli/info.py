@@ -108,5 +108,5 @@ def run_folder(folder):
         print(table([row.values() for row in looks[-5:] or rows[-5:]], diary.COLUMNS))
     if (folder / "metrics.json").exists():
         metrics = read_json(folder / "metrics.json")
-        print("\nresult      " + ", ".join(f"{key} {metrics[key]}" for key in (
+        print("\nresult      " + ", ".join(f"{key} {metrics.get(key, '-')}" for key in (
             "val_loss", "best_val_loss", "tokens_per_second", "seconds")))

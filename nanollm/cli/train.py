@@ -4,6 +4,7 @@ import argparse
 import shlex
 from dataclasses import fields, replace
 
+from nanollm import backend
 from nanollm.cli.options import add_backend, choose_backend
 from nanollm.errors import InputError
 
@@ -26,8 +27,6 @@ def add(commands):
                         f"{', '.join(PRESETS)} (default quick)")
     parser.add_argument("--run", dest="folder", metavar="FOLDER",
                         help="where to keep the run (default runs/PRESET, or runs/PRESET-2, ...)")
-    parser.add_argument("--again", action="store_true",
-                        help="replace the run that is in this folder")
     parser.add_argument("--resume", metavar="FOLDER",
                         help="go on with this run; of the settings below only --steps may be given")
     add_backend(parser)
@@ -51,15 +50,19 @@ def add_setting(group, f, default):
 def run(args):
     from nanollm import runs, train
     settings, preset = asked(args)
-    choose_backend(args, runs.read_config(args.resume)["backend"] if args.resume else None)
-    if args.resume:
+    before = None if args.resume is None else runs.read_config(args.resume)["backend"]
+    choose_backend(args, before)
+    if args.resume is not None:
         training = train.resume(args.resume, steps=args.steps, quiet=args.quiet)
     else:
-        training = train.begin(settings, args.folder or runs.new_name(preset), preset=preset,
-                               again=args.again, quiet=args.quiet)
+        folder = runs.new_name(preset) if args.folder is None else args.folder
+        training = train.begin(settings, folder, preset=preset, quiet=args.quiet)
     if args.quiet:
         return 0 if train.run(training, quiet=True) else 130
     print(header(training), flush=True)
+    if before not in (None, backend.current()):
+        print(f"backend    {before} until now, {backend.current()} from here on: its rounding, and "
+              "so the last bits, differ", flush=True)
     metrics = train.run(training, on_look=sample)
     if metrics is None:
         print(f"stopped after step {training.step:,}, all is saved; go on with\n"
@@ -73,15 +76,15 @@ def asked(args):
     from nanollm.presets import Settings, preset
     given = {f.name: getattr(args, f.name) for f in fields(Settings)
              if getattr(args, f.name) is not None}
-    if args.resume:
-        other = [name for name in ("preset", "folder", "again", *given)
-                 if name != "steps" and getattr(args, name) not in (None, False)]
+    if args.resume is not None:
+        other = [name for name in ("preset", "folder", *given)
+                 if name != "steps" and getattr(args, name) is not None]
         if other:
             name = other[0].replace("folder", "run").replace("_", "-")
-            raise InputError(f"--resume goes on with the settings of {args.resume}: leave out "
+            raise InputError(f"--resume goes on with the settings of its run: leave out "
                              f"--{name} (only --steps may change)")
         return None, None
-    name = args.preset or "quick"
+    name = "quick" if args.preset is None else args.preset
     settings = replace(preset(name), **given)
     if args.vocab is not None and settings.tokenizer == "characters":
         raise InputError("--vocab is for byte pairs; characters are counted in the text (add "
@@ -98,7 +101,7 @@ def header(t):
         f"model      {t.model.count():,} parameters: {s.depth} blocks, {s.heads} heads, width "
         f"{s.width}, context {s.context}",
         f"training   {s.steps - t.step:,} steps, each of {s.accumulate * s.batch} x {s.context} "
-        f"tokens, on {t.config['backend']}",
+        f"tokens, on {backend.current()}",
         f"run        {t.folder}"])
 
 

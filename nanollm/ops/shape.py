@@ -14,7 +14,8 @@ Backward    Moving a number moves its gradient back along the same way: reshape 
             Hence sum's backward is a broadcast, as a broadcast's backward is a sum.
 
 Source      NumPy's definitions
-Kernels     none: a view costs nothing, and NumPy's copies run at memory speed
+Kernels     none on the CPU: a view costs nothing, and NumPy's copies run at memory speed;
+            kernels/cuda/shape.py (sum, mean)
 Used by     heads of attention (reshape, transpose, split), losses (mean)
 """
 

@@ -6,8 +6,9 @@ Every side is a process of its own (sides.py); they take turns, a few runs at a 
 others sleep, so that a slow minute of the machine is slow for all of them. A round in which other
 programs were busy is repeated; if that does not help, the quietest rounds count. Times are medians,
 and a ratio is the median of the rounds' ratios. The floor of a training step is the time of its
-matrix products alone (NumPy's BLAS, all threads); the floor of decoding is the time to read all
-weights once, at the speed at which this machine reads as many bytes.
+matrix products alone (NumPy's BLAS, all threads), of attention's the whole square: a step that
+leaves out the masked half can fall below it. The floor of decoding is the time to read all weights
+once, at the speed at which this machine reads as many bytes.
 
 This process must stay small: Linux hands its peak of memory down to the processes it starts.
 """

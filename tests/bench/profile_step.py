@@ -10,7 +10,7 @@ they then come to `shares` times the step where no thread waits.
 import argparse
 import sys
 import time
-from collections import defaultdict
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -25,20 +25,21 @@ from nanollm.models import GPT, GPTConfig  # noqa: E402
 from sides import batch  # noqa: E402
 
 PLUMBING = "activate", "array", "numpy"         # not work of a step
+WARM = 5                                        # steps before the ones that count
 
 
-def wrap(module, seconds):
-    """Put a timer around every function of the backend; seconds[name] gets one number a call."""
+def wrap(module, calls):
+    """Put a timer around every function of the backend: calls gets (its name, seconds)."""
     for name, function in list(vars(module).items()):
         if callable(function) and name not in PLUMBING and not name.startswith("__"):
-            setattr(module, name, timer(function, seconds[name]))
+            setattr(module, name, timer(name, function, calls))
 
 
-def timer(function, seconds):
+def timer(name, function, calls):
     def timed(*args, **settings):
         begin = time.perf_counter()
         result = function(*args, **settings)
-        seconds.append(time.perf_counter() - begin)             # one bytecode: safe under threads
+        calls.append((name, time.perf_counter() - begin))       # list.append is safe under threads
         return result
     return timed
 
@@ -51,41 +52,40 @@ def main():
     parser.add_argument("--steps", type=int, default=50)
     args = parser.parse_args()
     backend.use(args.backend)
-    seconds = defaultdict(list)
-    wrap(backend.module(), seconds)
+    calls = []
+    wrap(backend.module(), calls)
 
     job = SETTINGS[args.setting]
     model, (x, y) = GPT(GPTConfig(**job["config"]), np.random.default_rng(0)), batch(job)
     shares = args.shares or parallel.automatic_shares(model, len(x))
-    parameters, phases = model.parameters(), defaultdict(list)
+    parameters = model.parameters()
     state = optim.adamw_state(parameters)
-    for i in range(args.steps + 5):
-        if i == 5:                                              # warm
-            for times in (*seconds.values(), *phases.values()):
-                times.clear()
+    steps = []                                  # {what: milliseconds} of each step
+    for _ in range(args.steps + WARM):
+        calls.clear()
         a = time.perf_counter()
         _, gradients = parallel.loss_and_gradients(model, x, y, shares=shares)
         b = time.perf_counter()
         _, scale = optim.clip_scale(gradients, 1.0)
         c = time.perf_counter()
         optim.adamw(parameters, gradients, state, lr=3e-4, scale=scale)
-        for name, time_taken in (("loss and gradients", b - a), ("clipping", c - b),
-                                 ("AdamW", time.perf_counter() - c)):
-            phases[name].append(time_taken)
+        d = time.perf_counter()
+        took = {"a step": d - a, "loss and gradients": b - a, "clipping": c - b, "AdamW": d - c}
+        for name, seconds in calls:
+            took[name] = took.get(name, 0) + seconds
+        steps.append({what: 1e3 * seconds for what, seconds in took.items()})
+    middle = {what: median(step[what] for step in steps[WARM:]) for what in steps[-1]}
 
-    step = sum(map(median, phases.values()))
-    print(f"{HEADING} = {label(args.setting)}; {args.backend}, shares {shares}; median of "
-          f"{args.steps} steps: {1e3 * step:.2f} ms: " + ", ".join(
-              f"{name} {1e3 * median(times):.2f}" for name, times in phases.items()))
-    ops = sorted({name.removesuffix("_backward") for name in seconds if seconds[name]},
-                 key=lambda op: -sum(seconds[op]) - sum(seconds[f"{op}_backward"]))
-    rows = [(op, len(seconds[op]) // args.steps, *(
-        1e3 * sum(times) / args.steps for times in (seconds[op], seconds[f"{op}_backward"],
-                                                    seconds[op] + seconds[f"{op}_backward"])))
-            for op in ops]
-    print_table("milliseconds in one step, all threads together",
-                [("op", "calls", "forward", "backward", "both"), *rows,
-                 ("sum", *map(sum, list(zip(*rows))[1:]))])
+    print(f"{HEADING} = {label(args.setting)}; {args.backend}, shares {shares}; milliseconds, median "
+          f"of {args.steps} steps")
+    print(", ".join(f"{what} {middle.pop(what):.2f}"
+                    for what in ("a step", "loss and gradients", "clipping", "AdamW")))
+    count = Counter(name for name, _ in calls)
+    rows = [(op, count[op], middle.get(op, 0.0), middle.get(f"{op}_backward", 0.0))
+            for op in {name.removesuffix("_backward") for name in middle}]
+    rows = sorted(((*row, row[2] + row[3]) for row in rows), key=lambda row: -row[-1])
+    print_table("all threads together", [("op", "calls", "forward", "backward", "both"), *rows,
+                                         ("sum", *map(sum, list(zip(*rows))[1:]))])
 
 
 if __name__ == "__main__":

@@ -75,6 +75,8 @@ def our_training(job):
 
 
 def their_training(job):
+    # The compiler's own test for AVX-512 is a program that may hang, and then it does without.
+    os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "1"
     import torch
 
     import torch_gpt

@@ -22,7 +22,15 @@ from nanollm.tape import Tape, Tensor
 if SIMULATED and hasattr(os, "sched_setaffinity"):      # threads that take turns: faster on one
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-ROWS = [case for case in CASES if hasattr(cuda, case[0])]
+# What only many threads can get wrong: long rows of huge scores, sums that take several passes.
+LONG = [
+    ("softmax", "long row of huge scores", lambda r: ([r.normal(2, 30) * 1e3], {})),
+    ("logsumexp", "long row of huge scores", lambda r: ([r.normal(2, 30) * 1e3], {})),
+    ("sum", "three passes", lambda r: ([r.normal(4200)], {})),
+    ("sum", "long inner axis", lambda r: ([r.normal(2, 150, 3)], {"axis": 1})),
+    ("mean", "long first axis", lambda r: ([r.normal(150, 3)], {"axis": 0})),
+]
+ROWS = [case for case in CASES if hasattr(cuda, case[0])] + LONG
 rows = pytest.mark.parametrize("row", ROWS, ids=[f"{op}, {label}" for op, label, _ in ROWS])
 
 
