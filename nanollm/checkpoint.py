@@ -126,7 +126,7 @@ def save_arrays(path, arrays):
 
 
 def load_arrays(path, like):
-    """{name: array} from a safetensors file, in names, shapes and types as `like`, or InputError."""
+    """{name: array} from a safetensors file; names, shapes, types as in `like`, or InputError."""
     try:
         arrays = load_file(path)
     except FileNotFoundError:

@@ -61,8 +61,8 @@ def read_config(run):
         if key not in config:
             raise InputError(f"{run / 'config.json'} is damaged: it has no {key!r}")
         if type(config[key]) is not kind:
-            raise InputError(f"{run / 'config.json'} is damaged: {key} is {config[key]!r}, expected "
-                             f"{'text' if kind is str else 'a JSON object'}")
+            raise InputError(f"{run / 'config.json'} is damaged: {key} is {config[key]!r}, "
+                             f"expected {'text' if kind is str else 'a JSON object'}")
     made_of, trained_as = shape(run, config), settings(run, config).model(config["model"]["vocab"])
     if made_of != trained_as:
         other = next(f.name for f in fields(GPTConfig)

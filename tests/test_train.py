@@ -372,7 +372,8 @@ def test_a_damaged_config_is_told(small, tmp_path):
     config = runs.read_config(tmp_path / "run")
     for settings, words in (({**config["settings"], "steps": "many"}, "steps is 'many'"),
                             ({**config["settings"], "colour": 1}, "no setting 'colour'"),
-                            ([], "has no good settings"), (None, "has no good settings")):
+                            ([], r"settings is \[\], expected a JSON object"),
+                            (None, "settings is None, expected a JSON object")):
         (tmp_path / "run/config.json").write_text(json.dumps({**config, "settings": settings}))
         with pytest.raises(InputError, match=words):
             train.resume(tmp_path / "run")

@@ -18,8 +18,9 @@ def rows(sizes):
 def row(label, config, batch):
     name, training = backend.current(), synthetic(config, batch)
     calls = {name: lambda: train.step(training), "numpy alone": products(config, batch)}
-    times = in_turns(calls, rounds=50, seconds=30,
-                     prepare=lambda name: backend.use(name.split()[0]))
+    with backend.use(name):                                     # in turns with the other, then back
+        times = in_turns(calls, rounds=50, seconds=30,
+                         prepare=lambda call: backend.use(call.split()[0]))
     return {"setting": label, "backend": name, "step ms": 1e3 * times[name],
             "tokens/s": round(batch * config.context / times[name]),
             "products ms": 1e3 * times["numpy alone"],

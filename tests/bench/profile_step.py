@@ -76,7 +76,7 @@ def main():
         steps.append({what: 1e3 * seconds for what, seconds in took.items()})
     middle = {what: median(step[what] for step in steps[WARM:]) for what in steps[-1]}
 
-    print(f"{HEADING} = {label(args.setting)}; {args.backend}, shares {shares}; milliseconds, median "
+    print(f"{HEADING} = {label(args.setting)}; {args.backend}, shares {shares}; ms, median "
           f"of {args.steps} steps")
     print(", ".join(f"{what} {middle.pop(what):.2f}"
                     for what in ("a step", "loss and gradients", "clipping", "AdamW")))
