@@ -5,6 +5,8 @@ between rows), so nothing is transposed or copied, and results are written where
 A causal query sees no future: queries go by blocks of BLOCK rows, and each block multiplies only
 the keys up to its own end. At T = 256 that leaves 10 of 16 block products. The upper corner of p
 that is never computed is never read. Batches are shared among the threads.
+Of p, the largest array of a layer, two numbers a row are saved: the largest score m and the sum of
+exp(s - m). Backward multiplies q kᵀ once more, which takes less time than the memory would cost.
 """
 
 import math
@@ -23,7 +25,8 @@ ENOUGH = 2 ** 20                                 # multiplications a thread must
 
 
 @kernel
-def softmax_rows(p, first, scale):               # (B, H, T, S) in place; row t sees first + t keys
+def softmax_rows(p, m, total, first, scale):     # (B, H, T, S) in place, (B, H, T) twice
+    """Row t sees first + t keys."""
     B, H, T, S = p.shape
     zero, one = p.dtype.type(0), p.dtype.type(1)
     scale = p.dtype.type(scale)
@@ -31,19 +34,36 @@ def softmax_rows(p, first, scale):               # (B, H, T, S) in place; row t 
         for h in range(H):
             for t in range(T):
                 seen = min(first + t, S)
-                m = p.dtype.type(-np.inf)
+                largest = p.dtype.type(-np.inf)
                 for s in range(seen):
-                    m = max(m, p[b, h, t, s])
-                if m == -np.inf:                 # masked everywhere: let exp(-inf - m) be 0
-                    m = zero
-                total = zero
+                    largest = max(largest, p[b, h, t, s])
+                if largest == -np.inf:           # masked everywhere: let exp(-inf - m) be 0
+                    largest = zero
+                partial = zero
                 for s in range(seen):
-                    e = exp(scale * (p[b, h, t, s] - m))
+                    e = exp(scale * (p[b, h, t, s] - largest))
                     p[b, h, t, s] = e
-                    total += e
-                weight = one / total if total > zero else zero
+                    partial += e
+                m[b, h, t], total[b, h, t] = largest, partial if partial > zero else one
+                weight = one / total[b, h, t]
                 for s in range(seen):
                     p[b, h, t, s] *= weight
+                for s in range(seen, S):
+                    p[b, h, t, s] = zero
+
+
+@kernel
+def _softmax_again(p, m, total, first, scale):   # scores in, the same p out
+    B, H, T, S = p.shape
+    zero, one = p.dtype.type(0), p.dtype.type(1)
+    scale = p.dtype.type(scale)
+    for b in range(B):
+        for h in range(H):
+            for t in range(T):
+                seen = min(first + t, S)
+                weight = one / total[b, h, t]
+                for s in range(seen):
+                    p[b, h, t, s] = weight * exp(scale * (p[b, h, t, s] - m[b, h, t]))
                 for s in range(seen, S):
                     p[b, h, t, s] = zero
 
@@ -85,42 +105,50 @@ def shared_out(part, B, work):
     run(lambda i=i: part(slice(B * i // shares, B * (i + 1) // shares)) for i in range(shares))
 
 
+def score(p, q, k, mask, rows, keys, b):
+    """Fill p[b, :, rows, :keys] with the scores q kᵀ, masked; return that view."""
+    scores = p[b, :, rows, :keys]
+    np.matmul(q[b, :, rows], k[b, :, :keys].swapaxes(2, 3), out=scores)
+    if mask is not None:
+        np.copyto(scores, -np.inf, where=~mask[b, :, rows, :keys])
+    return scores
+
+
 def forward(q, k, v, y, mask, causal, whole=False):
-    """Fill y; q, y (B, H, T, D), k, v (B, H, S, D), mask (B, 1, T, S) or None; return saved."""
+    """Fill y; q, y (B, H, T, D), k, v (B, H, S, D), mask (B, 1, T, S) or None; return saved, p."""
     (B, H, T, D), S = q.shape, k.shape[2]
-    p = empty((B, H, T, S), q.dtype)
+    p, m, total = empty((B, H, T, S), q.dtype), *empty((2, B, H, T), q.dtype)
 
     def part(b):
         for rows in blocks(T, S, causal, whole):
             keys = rows.stop + S - T                            # how many the last row sees
-            scores = p[b, :, rows, :keys]
-            np.matmul(q[b, :, rows], k[b, :, :keys].swapaxes(2, 3), out=scores)
-            if mask is not None:
-                np.copyto(scores, -np.inf, where=~mask[b, :, rows, :keys])
             first = rows.start + S - T + 1 if causal else S
-            softmax_rows(scores, first, 1 / math.sqrt(D))
+            scores = score(p, q, k, mask, rows, keys, b)
+            softmax_rows(scores, m[b, :, rows], total[b, :, rows], first, 1 / math.sqrt(D))
             np.matmul(scores, v[b, :, :keys], out=y[b, :, rows])
 
     shared_out(part, B, p.size * D)
-    return q, k, v, p, causal, whole
+    return (q, k, v, mask, m, total, causal, whole), p
 
 
 def backward(dy, dp, saved, dq, dk, dv):
     """Fill dq, dk, dv; all in heads as q, k, v are; dp (B, H, T, S) or None."""
-    q, k, v, p, causal, whole = saved
-    (B, _, T, D), S = q.shape, k.shape[2]
-    ds = empty(p.shape, p.dtype)
+    q, k, v, mask, m, total, causal, whole = saved
+    (B, H, T, D), S = q.shape, k.shape[2]
+    p, ds = empty((B, H, T, S), q.dtype), empty((B, H, T, S), q.dtype)
     queries = blocks(T, S, causal, whole)
 
     def part(b):
         for rows in queries:
             keys = rows.stop + S - T
+            first = rows.start + S - T + 1 if causal else S
+            weights = score(p, q, k, mask, rows, keys, b)
+            _softmax_again(weights, m[b, :, rows], total[b, :, rows], first, 1 / math.sqrt(D))
             scores = ds[b, :, rows, :keys]
             np.matmul(dy[b, :, rows], v[b, :, :keys].swapaxes(2, 3), out=scores)
             if dp is not None:
                 scores += dp[b, :, rows, :keys]
-            first = rows.start + S - T + 1 if causal else S
-            _softmax_backward(scores, p[b, :, rows, :keys], first, 1 / math.sqrt(D))
+            _softmax_backward(scores, weights, first, 1 / math.sqrt(D))
             np.matmul(scores, k[b, :, :keys], out=dq[b, :, rows])
         for rows in queries:                                    # as keys: who looks at them?
             keys = rows if len(queries) > 1 else slice(0, S)
@@ -142,20 +170,21 @@ def attention(q, k, v, mask=None, *, heads=1, causal=False, weights=False):
     T, S, D = check_attention(q, k, v, mask, heads, causal)
     lead = q.shape[:-2]
     y = empty(q.shape, q.dtype)
-    saved = forward(in_heads(q, heads), in_heads(k, heads), in_heads(v, heads),
-                    in_heads(y, heads), mask_rows(mask, lead, T, S), causal, whole=weights)
-    p = saved[3].reshape(*lead, heads, T, S)
-    return ((y, p) if weights else y), (saved, lead, weights)
+    saved, p = forward(in_heads(q, heads), in_heads(k, heads), in_heads(v, heads),
+                       in_heads(y, heads), mask_rows(mask, lead, T, S), causal, whole=weights)
+    if weights:
+        return (y, p.reshape(*lead, heads, T, S)), (saved, lead, weights)
+    return y, (saved, lead, weights)
 
 
 def attention_backward(dy, saved):
     saved, lead, weights = saved
     dy, dp = dy if weights else (dy, None)
-    q, k, _, p, *_ = saved
+    q, k, *_ = saved
     (_, H, T, D), S = q.shape, k.shape[2]
     expect("attention_backward", "dy", dy, (*lead, T, H * D))
     dq, dk, dv = (empty((*lead, n, H * D), dy.dtype) for n in (T, S, S))
-    backward(in_heads(dy, H), dp if dp is None else dp.reshape(p.shape), saved,
+    backward(in_heads(dy, H), None if dp is None else dp.reshape(-1, H, T, S), saved,
              in_heads(dq, H), in_heads(dk, H), in_heads(dv, H))
     return dq, dk, dv, None
 
@@ -172,7 +201,8 @@ def self_attention(qkv, mask=None, *, heads=1, causal=False):
     *lead, T, C3 = qkv.shape
     y = empty((*lead, T, C3 // 3), qkv.dtype)
     check_attention(y, y, y, mask, heads, causal)
-    saved = forward(*thirds(qkv, heads), in_heads(y, heads), mask_rows(mask, lead, T, T), causal)
+    saved, _ = forward(*thirds(qkv, heads), in_heads(y, heads), mask_rows(mask, lead, T, T),
+                       causal)
     return y, (saved, qkv.shape, heads)
 
 

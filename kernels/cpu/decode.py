@@ -39,7 +39,8 @@ def _attend(qkv, keys, values, length, heads):   # (3C,), (context, C) twice →
             for d in range(D):
                 score += q[d] * k[d]
             scores[0, 0, h, s] = score
-    softmax_rows(scores, length + 1, 1 / math.sqrt(D))
+    m, total = np.empty((1, 1, heads), qkv.dtype), np.empty((1, 1, heads), qkv.dtype)
+    softmax_rows(scores, m, total, length + 1, 1 / math.sqrt(D))
     y = np.zeros(C, qkv.dtype)
     for s in range(length + 1):
         for h in range(heads):
