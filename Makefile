@@ -7,9 +7,10 @@ BIN = .venv/bin
 READY = .venv/ready
 
 demo: $(READY)
-	rm -rf runs/demo
+	@echo "the demo replaces runs/demo"
+	@rm -rf runs/demo
 	$(BIN)/python -m nanollm train --preset quick --run runs/demo
-	$(BIN)/python -m nanollm generate runs/demo --tokens 300
+	$(BIN)/python -m nanollm generate runs/demo --tokens 300 --prompt "The"
 
 test: $(READY)
 	$(BIN)/python -m pytest -q
@@ -18,6 +19,7 @@ notebooks: $(READY)
 	$(BIN)/python -m jupyter lab notebooks
 
 $(READY): requirements.txt pyproject.toml
+	@echo "setting up .venv: about a minute, 650 MB"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(READY)

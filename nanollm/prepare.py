@@ -50,7 +50,10 @@ def begin(settings, folder, *, preset="", quiet=False):
         tokenizer = text.Characters.train(content)      # of all of it, or some would be unknown
     else:
         learn, _ = datasets.split(content, settings.holdout)
-        tokenizer = text.BytePairs.train(learn, settings.vocab, quiet=quiet)
+        try:
+            tokenizer = text.BytePairs.train(learn, settings.vocab, quiet=quiet)
+        except InputError as error:
+            raise InputError(f"{error} (--vocab N, or --tokenizer characters)") from None
     learn, check = encoded(content, tokenizer, settings)
     model = GPT(settings.model(tokenizer.vocab), np.random.default_rng(settings.seed))
     settings = replace(settings,

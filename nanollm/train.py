@@ -106,6 +106,7 @@ def run(t, *, quiet=False, on_look=None):
                 if t.step % s.save == 0:
                     save(t, diary)
             save(t, diary)
+            picture(t, diary)
             return finish(t, diary) if t.step == s.steps else None
     except OSError as error:
         raise InputError(f"cannot write in {t.folder} ({error.strerror}); the last checkpoint is "
@@ -126,14 +127,19 @@ def save(t, diary):
         "val_loss": t.val_loss, "best_val_loss": t.best, "seconds": t.seconds})
 
 
+def picture(t, diary):
+    """Draw loss.png, with the newest validation loss in its title."""
+    measured = [row["val_loss"] for row in diary.rows if row["val_loss"] is not None]
+    found = f"validation loss {measured[-1]:.3f}" if measured else "training loss"
+    draw(diary.rows, t.folder / "loss.png", f"{t.folder.name}: {found}, {t.step:,} steps")
+
+
 def finish(t, diary):
-    """Write metrics.json and loss.png; returns the metrics."""
+    """Write metrics.json; returns the metrics (tokens_per_second: the median of the steps)."""
     metrics = {"val_loss": look(t), "best_val_loss": t.best,
                "tokens_per_second": round(diary.speed()), "steps": t.step,
                "backend": backend.current(), "seconds": round(t.seconds, 1),
                "parameters": t.model.count(), "data": t.settings.data,
                "preset": t.config["preset"], "versions": t.config["versions"]}
-    draw(diary.rows, t.folder / "loss.png", f"{t.folder.name}: validation loss "
-         f"{t.val_loss:.3f} after {t.step:,} steps")
     write_json(t.folder / "metrics.json", metrics)
     return metrics

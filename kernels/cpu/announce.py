@@ -15,7 +15,7 @@ import time
 from numba.core.event import Listener, register
 from tqdm import tqdm
 
-FIRST = "compiling kernels for this machine (once, about 5 s)"
+FIRST = "compiling kernels for this machine (at first use, about 5 s)"
 ours = set()                                     # what the decorator `kernel` made
 
 

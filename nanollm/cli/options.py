@@ -1,5 +1,9 @@
 """What several commands share: the options --backend and --quiet, and aligned tables."""
 
+import os
+import shutil
+import sys
+
 from nanollm import backend
 
 
@@ -7,6 +11,15 @@ def add_backend(parser):
     parser.add_argument("--backend", metavar="NAME",
                         help=f"{', '.join(backend.MODULES)}: whose kernels compute (default numba, "
                         "or the environment variable NANOLLM_BACKEND)")
+
+
+def program():
+    """How this program is called here: "python -m nanollm" if `python` is the one now running."""
+    known = shutil.which("python")
+    if known and os.path.abspath(known) == os.path.abspath(sys.executable):
+        return "python -m nanollm"
+    near = os.path.relpath(sys.executable) if os.name == "posix" else sys.executable
+    return f"{sys.executable if near.startswith('..') else near} -m nanollm"
 
 
 def choose_backend(args, default=None):

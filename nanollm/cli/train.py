@@ -5,7 +5,7 @@ import shlex
 from dataclasses import fields, replace
 
 from nanollm import backend
-from nanollm.cli.options import add_backend, choose_backend
+from nanollm.cli.options import add_backend, choose_backend, program
 from nanollm.errors import InputError
 
 EXAMPLES = """examples:
@@ -66,7 +66,7 @@ def run(args):
     metrics = train.run(training, on_look=sample)
     if metrics is None:
         print(f"stopped after step {training.step:,}, all is saved; go on with\n"
-              f"  python -m nanollm train --resume {shlex.quote(str(training.folder))}")
+              f"  {program()} train --resume {shlex.quote(str(training.folder))}")
         return 130
     print(outcome(training, metrics))
 
@@ -121,4 +121,4 @@ def outcome(t, metrics):
     return (f"validation loss {metrics['val_loss']:.4f} (best {metrics['best_val_loss']:.4f}), "
             f"{metrics['tokens_per_second']:,} tokens/s, {minutes} min {seconds} s\n"
             f"loss curve  {t.folder / 'loss.png'}\n"
-            f"read more   python -m nanollm generate {shlex.quote(str(t.folder))} --prompt \"The\"")
+            f"read more   {program()} generate {shlex.quote(str(t.folder))} --prompt \"The\"")
