@@ -200,8 +200,8 @@ def test_rows_say_where_each_data_set_is(server):
     rows = {row["name"]: row for row in datasets.rows()}
     assert rows.keys() == REGISTRY.keys()
     assert rows["pydoc"]["where"] == "embedded" and rows["pydoc"]["size"] > 100_000
-    assert rows["tiny"] == {"name": "tiny", "size": len(CONTENT), "license": "none",
-                            "where": "to download"}
+    assert rows["tiny"] == {"name": "tiny", "size": len(CONTENT), "where": "to download",
+                            "what": REGISTRY["tiny"].what}
     assert server.asked == 0 and kept() == []
 
 

@@ -10,6 +10,7 @@ from nanollm.ops.positions import sinusoidal
 
 x, ids = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int64)
 row, square, wide = np.zeros(4), np.zeros((4, 4)), np.zeros((2, 3, 12))
+thrice = np.zeros((4, 12))
 
 BAD = [
     ("add", [x, np.zeros((2, 3, 5))], {}, r"add: shapes \(2, 3, 4\) and \(2, 3, 5\) do not broad"),
@@ -75,12 +76,12 @@ BAD_STEPS = [
     ("adamw_", [x, x, x, row], {"lr": 1, "t": 1}, r"adamw_: v has shape \(4,\)"),
     ("adamw_", [x, row, x, x], {"lr": 1, "t": 1, "decay": 0.5}, r"adamw_: dw has shape \(4,\)"),
     ("attention_step_", [row[None], row, None, wide[0, :1], None, square, None, square, square],
-     {"length": 0, "heads": 2}, r"attention_step_: an array has shape \(1, 12\), expected \(4, 12\)"),
-    ("attention_step_", [row[None], row, None, np.zeros((4, 12)), None, square, None, square, square],
+     {"length": 0, "heads": 2}, r"attention_step_: an array has shape \(1, 12\), expected \(4,"),
+    ("attention_step_", [row[None], row, None, thrice, None, square, None, square, square],
      {"length": 4, "heads": 2}, r"attention_step_: 4 rows are filled of 4: no room for one more"),
-    ("attention_step_", [row[None], row, None, np.zeros((4, 12)), None, square, None, square, row],
+    ("attention_step_", [row[None], row, None, thrice, None, square, None, square, row],
      {"length": 0, "heads": 2}, r"attention_step_: keys \(4, 4\) and values \(4,\), expected"),
-    ("attention_step_", [row[None], row, None, np.zeros((4, 12)), None, square, None, square, square],
+    ("attention_step_", [row[None], row, None, thrice, None, square, None, square, square],
      {"length": 0, "heads": 3}, r"attention_step_: 3 heads do not divide the width 4"),
     ("mlp_step", [row[None], row, None, square, row[:3], square, None], {},
      r"mlp_step: an array has shape \(3,\), expected \(4,\)"),

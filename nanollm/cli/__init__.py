@@ -25,7 +25,8 @@ class Parser(argparse.ArgumentParser):
     """Bad options are bad input like any other: one line."""
 
     def __init__(self, **settings):
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+        super().__init__(allow_abbrev=False,
+                         formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message):
         raise InputError(f"{message} (`{self.prog} --help` lists the options)")

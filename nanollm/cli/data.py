@@ -22,16 +22,20 @@ def add(commands):
 
 def run_list(args):
     from nanollm import datasets
-    rows = datasets.rows()
-    print(table([row.values() for row in rows], ["name", "bytes", "license", "where"]))
+    print(table([row.values() for row in datasets.rows()], ["name", "bytes", "where", "what"]))
 
 
 def run_info(args):
     from nanollm import datasets
     for key, value in datasets.details(args.name).items():
-        print(f"{key:8} {value:,}" if isinstance(value, int) else f"{key:8} {value}".rstrip())
+        if value == "":                                 # an embedded text has no url and no path
+            continue
+        print(f"{key:8} {value:,} bytes" if isinstance(value, int) else f"{key:8} {value}".rstrip())
 
 
 def run_get(args):
     from nanollm import datasets
+    if args.name in datasets.REGISTRY and not datasets.REGISTRY[args.name].file:
+        print(f"{args.name} comes with Python: there is nothing to download")
+        return
     print(datasets.get(args.name, quiet=args.quiet))

@@ -41,8 +41,8 @@ def pydoc():
 
 
 def rows():
-    """One dict for each data set, for a list: name, size, license, where it is found now."""
-    return [{key: details(name)[key] for key in ("name", "size", "license", "where")}
+    """One dict for each data set, for a list: name, size, where it is found now, what it is."""
+    return [{key: details(name)[key] for key in ("name", "size", "where", "what")}
             for name in REGISTRY]
 
 
