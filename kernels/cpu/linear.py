@@ -41,7 +41,7 @@ def _dot_rows(w, y, x):                          # (N, K), (N,), (K,): y = w x
 
 
 def vector_product(x, w, out):
-    """out (N,) = x (K,) w (K, N); w may be a transposed (N, K). Threads share a large one's rows."""
+    """out (N,) = x (K,) w (K, N); w may be a transposed (N, K). Threads share a large one."""
     with nullcontext() if w.size > MANY else serial():
         if w.flags.c_contiguous:
             by_rows(add_vector_product, (x, w), sums=(out,), work=w.size)

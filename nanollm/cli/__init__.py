@@ -44,7 +44,11 @@ def main(argv=None):
     for command in train, generate, data, info, check, bench:
         command.add(commands)
     try:
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            command = args.run.__module__.rpartition(".")[2]
+            raise InputError(f"{command} does not know {unknown[0]!r} (`python -m nanollm "
+                             f"{command} --help` lists its options)")
         code = copy_context().run(args.run, args) or 0      # a backend it chose ends with it
         sys.stdout.flush()
         return code
