@@ -67,7 +67,11 @@ def _module(name):
     if name not in MODULES:
         raise InputError(f"no backend {name!r}; choose one of {', '.join(MODULES)} "
                          "(--backend, NANOLLM_BACKEND or backend.use)")
-    return import_module(MODULES[name])
+    try:
+        return import_module(MODULES[name])
+    except ModuleNotFoundError as error:
+        raise InputError(f"the {name} backend needs {error.name}, which is not installed here: "
+                         "pip install -r requirements.txt, or use --backend numpy") from None
 
 
 @cache

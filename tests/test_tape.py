@@ -334,3 +334,9 @@ def test_a_number_beside_a_tensor_is_a_constant_of_its_dtype():
         loss = F.sum(2 * (t + 1) * 0.5)
     (dt,) = tape.gradient(loss, [t])
     assert loss.dtype == np.float32 and float(loss.numpy()) == 12 and (dt == 1).all()
+
+
+def test_a_backend_whose_package_is_missing_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(backend.MODULES, "lost", "no_such_package_here")
+    with pytest.raises(InputError, match="the lost backend needs no_such_package_here, which is"):
+        backend.use("lost")
