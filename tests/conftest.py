@@ -42,3 +42,11 @@ def arrays(backend):
 def kernels(backend):
     """The module of the backend under test: kernels.softmax, kernels.softmax_backward ..."""
     return module(backend)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_ends_the_tests(request, monkeypatch):
+    """A training inside a test would take Ctrl-C for itself (test_train.py sends its own)."""
+    if request.module.__name__ != "test_train":
+        monkeypatch.setattr("nanollm.interrupt.Interrupt.ask",
+                            lambda *_: pytest.exit("stopped by Ctrl-C", returncode=130))
