@@ -6,15 +6,15 @@
         step-000500/      weights.safetensors     the parameters
                           optimizer.safetensors   Adam's moments m and v
                           state.json              steps done, best validation loss, time spent
-        losses.csv, loss.png, metrics.json        the diary, its picture, the result (train.py)
+        losses.csv, loss.png, metrics.json        the diary and its picture (diary.py), the result
 
 Arrays are safetensors, a list of names and shapes before the bare numbers; all else is JSON.
 Loading either runs no code; loading a pickle would.
 
 A step's folder is written under another name and renamed when it is whole (files.py). Only then
 are older steps removed: whenever the power fails, the newest `step-` folder is a good one. Random
-numbers need no saving: the batch of step i is drawn from `default_rng([seed, i])`, so the number
-of steps done is all that resuming must know.
+numbers need no saving: the batch and the dropout of step i are drawn from generators that seed and
+i make anew (train.py), so the number of steps done is all that resuming must know.
 """
 
 import os

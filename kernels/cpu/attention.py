@@ -87,10 +87,16 @@ def _softmax_backward(dp, p, first, scale):      # (B, H, T, S) twice: dp become
 
 
 def blocks(T, S, causal, whole):
-    """The query rows of each block; one block where there is nothing to skip or p is asked for."""
-    if not causal or whole or T != S:
-        return [slice(0, T)]
-    return [slice(t, min(t + BLOCK, T)) for t in range(0, T, BLOCK)]
+    """(query rows, how many keys their last sees, how many their first) of each block.
+
+    One block where there is nothing to skip, or all of p is asked for.
+    """
+    if not causal:
+        return [(slice(0, T), S, S)]
+    if whole or T != S:
+        return [(slice(0, T), S, S - T + 1)]
+    cuts = [*range(0, T, BLOCK), T]
+    return [(slice(t, end), end, t + 1) for t, end in zip(cuts, cuts[1:])]
 
 
 def in_heads(x, heads):
@@ -120,9 +126,7 @@ def forward(q, k, v, y, mask, causal, whole=False):
     p, m, total = empty((B, H, T, S), q.dtype), *empty((2, B, H, T), q.dtype)
 
     def part(b):
-        for rows in blocks(T, S, causal, whole):
-            keys = rows.stop + S - T                            # how many the last row sees
-            first = rows.start + S - T + 1 if causal else S
+        for rows, keys, first in blocks(T, S, causal, whole):
             scores = score(p, q, k, mask, rows, keys, b)
             softmax_rows(scores, m[b, :, rows], total[b, :, rows], first, 1 / math.sqrt(D))
             np.matmul(scores, v[b, :, :keys], out=y[b, :, rows])
@@ -139,9 +143,7 @@ def backward(dy, dp, saved, dq, dk, dv):
     queries = blocks(T, S, causal, whole)
 
     def part(b):
-        for rows in queries:
-            keys = rows.stop + S - T
-            first = rows.start + S - T + 1 if causal else S
+        for rows, keys, first in queries:
             weights = score(p, q, k, mask, rows, keys, b)
             _softmax_again(weights, m[b, :, rows], total[b, :, rows], first, 1 / math.sqrt(D))
             scores = ds[b, :, rows, :keys]
@@ -150,7 +152,7 @@ def backward(dy, dp, saved, dq, dk, dv):
                 scores += dp[b, :, rows, :keys]
             _softmax_backward(scores, weights, first, 1 / math.sqrt(D))
             np.matmul(scores, k[b, :, :keys], out=dq[b, :, rows])
-        for rows in queries:                                    # as keys: who looks at them?
+        for rows, _, _ in queries:                              # as keys: who looks at them?
             keys = rows if len(queries) > 1 else slice(0, S)
             later = slice(rows.start, T)
             np.matmul(p[b, :, later, keys].swapaxes(2, 3), dy[b, :, later], out=dv[b, :, keys])

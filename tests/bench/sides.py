@@ -89,39 +89,9 @@ def their_training(job):
 
 def products(job):
     """The matrix products of a training step, nothing else, on BLAS's own threads."""
-    c, B = job["config"], job["batch"]
-    T, H, C, V, depth = (c[name] for name in ("context", "heads", "width", "vocab", "depth"))
-    rng, todo = np.random.default_rng(0), []
-
-    def normal(*shape):
-        return rng.standard_normal(shape, np.float32)
-
-    def add(a, b):
-        todo.append((a, b, np.empty((*a.shape[:-1], b.shape[-1]), np.float32)))
-
-    def linear(E, F, transposed=False):
-        x, dy = normal(B * T, E), normal(B * T, F)
-        w = normal(F, E).T if transposed else normal(E, F)
-        add(x, w)                                               # y
-        add(dy, w.T)                                            # dx
-        add(dy.T, x) if transposed else add(x.T, dy)            # dw
-
-    for _ in range(depth):
-        linear(C, 3 * C)
-        x, p = normal(B * H, T, C // H), normal(B * H, T, T)    # x: q, k, v or a gradient
-        for _ in range(2):
-            add(x, x.swapaxes(1, 2))                            # scores; dp
-            add(p, x)                                           # y; dq
-            add(p.swapaxes(1, 2), x)                            # dv; dk
-        linear(C, C)
-        linear(C, 4 * C)
-        linear(4 * C, C)
-    linear(C, V, transposed=True)
-
-    def run():
-        for a, b, out in todo:
-            np.matmul(a, b, out=out)
-    return timed(run)
+    from nanollm.cli import floors
+    from nanollm.models import GPTConfig
+    return timed(floors.products(GPTConfig(**job["config"]), job["batch"]))
 
 
 def our_decoding(job):
