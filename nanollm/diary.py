@@ -4,7 +4,7 @@
     train_loss         of this step's batch, before the step, in nats a token
     val_loss           of the whole validation text, after the step; empty where not measured
     lr, grad_norm      learning rate; norm of the whole gradient before clipping
-    tokens_per_second  of this step alone
+    tokens_per_second  of this step alone; on a GPU, of the steps since it was last waited for
     seconds            the training took so far, with evaluation and saving
 """
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from nanollm import datasets
+from nanollm import backend, datasets
 from nanollm.parallel import usable
 
 
@@ -19,8 +19,11 @@ def mean_loss(model, ids, *, context, batch, shares=1):
 
     shares      above 1, batches run side by side on the numba backend's threads
     """
+    kernels = backend.module()
+
     def total(x, y):
-        return float(model.loss(x, y).numpy()) * np.count_nonzero(y != datasets.IGNORED)
+        loss = kernels.number(model.loss(kernels.array(x), kernels.array(y)).data)
+        return loss, np.count_nonzero(y != datasets.IGNORED)
 
     calls = [partial(total, x, y) for x, y in datasets.windows(ids, context, batch)]
     if usable(shares) > 1:
@@ -28,4 +31,4 @@ def mean_loss(model, ids, *, context, batch, shares=1):
         totals = run(calls)
     else:
         totals = [call() for call in calls]
-    return math.fsum(totals) / (len(ids) - 1)
+    return math.fsum(float(kernels.numpy(loss)) * n for loss, n in totals) / (len(ids) - 1)

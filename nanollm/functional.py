@@ -36,4 +36,14 @@ def attention(q, k, v, mask=None, *, heads=1, causal=False, weights=False):
     return apply("attention", q, k, v, mask, heads=heads, causal=causal, weights=weights)
 def self_attention(qkv, mask=None, *, heads=1, causal=False):
     return apply("self_attention", qkv, mask, heads=heads, causal=causal)
+def additive_attention(q, k, v, w, mask=None, *, weights=False):
+    return apply("additive_attention", q, k, v, w, mask, weights=weights)
+def multiplicative_attention(q, k, v, mask=None, *, weights=False):
+    return apply("multiplicative_attention", q, k, v, mask, weights=weights)
+def rnn(x, h, w, u, b=None, lengths=None, *, reverse=False):
+    return apply("rnn", x, h, w, u, b, lengths, reverse=reverse)
+def lstm(x, h, c, w, u, b=None, lengths=None, *, reverse=False):
+    return apply("lstm", x, h, c, w, u, b, lengths, reverse=reverse)
+def gru(x, h, w, u, b=None, bu=None, lengths=None, *, reverse=False):
+    return apply("gru", x, h, w, u, b, bu, lengths, reverse=reverse)
 def dropout(x, keep, *, rate): return apply("dropout", x, keep, rate=rate)

@@ -197,8 +197,7 @@ def drop(x, rate, rng):
     """Dropout while training: only with a generator and a rate above 0."""
     if rng is None or rate == 0:
         return x
-    keep = backend.module().array(rng.random(tuple(x.shape), np.float32) >= rate)
-    return F.dropout(x, keep, rate=rate)
+    return F.dropout(x, backend.module().keep(rng, tuple(x.shape), rate), rate=rate)
 
 
 def residual_std(depth):

@@ -14,44 +14,49 @@ from nanollm import backend
 
 def adamw_state(parameters):
     """First and second moments, all zero, and t = 0 steps done."""
-    zeros = backend.module().zeros
-    return {"t": 0, "m": {path: zeros(p.shape, p.dtype) for path, p in parameters.items()},
-            "v": {path: zeros(p.shape, p.dtype) for path, p in parameters.items()}}
+    buffers = backend.module().buffers
+    return {"t": 0, "m": buffers(parameters), "v": buffers(parameters)}
 
 
 def adamw(parameters, gradients, state, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01,
           scale=1.0):
     """One AdamW step, in place. Only matrices decay: biases, gammas and betas have one axis."""
     state["t"] += 1
-    for path, p in parameters.items():
-        backend.module().adamw_(p.data, gradients[path], state["m"][path], state["v"][path],
-                                lr=lr, t=state["t"], beta1=beta1, beta2=beta2, eps=eps,
-                                decay=decay if p.data.ndim > 1 else 0.0, scale=scale)
+    kernels = backend.module()
+    for axes, w, dw, m, v in kernels.together(parameters, gradients, state["m"], state["v"]):
+        kernels.adamw_(w, dw, m, v, lr=lr, t=state["t"], beta1=beta1, beta2=beta2, eps=eps,
+                       decay=decay if axes > 1 else 0.0, scale=scale)
 
 
 def momentum_state(parameters):
     """Velocities, all zero."""
-    return {"u": {path: backend.module().zeros(p.shape, p.dtype)
-                  for path, p in parameters.items()}}
+    return {"u": backend.module().buffers(parameters)}
 
 
 def momentum(parameters, gradients, state, *, lr, mu=0.9, scale=1.0):
     """One step of gradient descent with momentum, in place."""
-    for path, p in parameters.items():
-        backend.module().momentum_(p.data, gradients[path], state["u"][path], lr=lr, mu=mu,
-                                   scale=scale)
+    kernels = backend.module()
+    for _, w, dw, u in kernels.together(parameters, gradients, state["u"]):
+        kernels.momentum_(w, dw, u, lr=lr, mu=mu, scale=scale)
 
 
 def sgd(parameters, gradients, *, lr, scale=1.0):
     """One step of gradient descent, in place."""
-    for path, p in parameters.items():
-        backend.module().sgd_(p.data, gradients[path], lr=lr, scale=scale)
+    kernels = backend.module()
+    for _, w, dw in kernels.together(parameters, gradients):
+        kernels.sgd_(w, dw, lr=lr, scale=scale)
 
 
-def clip_scale(gradients, limit):
-    """(norm, scale): the global norm of all gradients, and min(1, limit / norm)."""
-    norm = math.sqrt(sum(backend.module().squared_norm(g) for g in gradients.values()))
-    return norm, min(1.0, limit / norm) if limit and norm > 0 else 1.0
+def clip_scale(gradients, limit, parts=1):
+    """(squared, scale): the square of all gradients' norm, and what to scale them by.
+
+    scale is min(1, limit / norm); gradients that are sums of `parts` are made means as well. Two
+    numbers: on a GPU they stay there, as arrays of shape (), and nobody waits for them.
+    """
+    kernels = backend.module()
+    first, *others = [kernels.squared_norm(g) for g in kernels.wholes(gradients)]
+    squared = sum(others, first)
+    return squared, kernels.clip_factor(squared, limit=limit, most=1 / parts)
 
 
 def warmup_cosine(step, *, peak, floor, warmup, steps):

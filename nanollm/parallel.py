@@ -31,7 +31,9 @@ def automatic_shares(model, batch):
 
 
 def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
-    """(loss, {path: gradient}) of model.loss on x, y (B, T); targets of -1 do not count.
+    """(loss, {path: gradient}) of model.loss on NumPy's x, y (B, T); targets of -1 do not count.
+
+    loss is a float; on a GPU it stays there, an array of shape ().
 
     shares      parts that run side by side (numba backend); the sums depend on it in the last bit
     rng_seed    a list of whole numbers that seeds the dropout masks, or None for no dropout
@@ -40,18 +42,18 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
     """
     if len(x) == 0:
         raise InputError("the batch is empty, expected at least one row")
-    parameters = model.parameters()
+    parameters, kernels = model.parameters(), backend.module()
     total = max(np.count_nonzero(y >= 0), 1)
 
     def part(i, rows):
         rng = None if rng_seed is None else np.random.default_rng([*rng_seed, i])
         with Tape() as tape:
-            loss = model.loss(x[rows], y[rows], rng=rng)
+            loss = model.loss(kernels.array(x[rows]), kernels.array(y[rows]), rng=rng)
             share = np.asarray(np.count_nonzero(y[rows] >= 0) / total, loss.dtype)
             if len(parts) > 1:
-                loss = F.mul(loss, backend.module().array(share))
+                loss = F.mul(loss, kernels.array(share))
         gradients = tape.gradient(loss, list(parameters.values()), tear=True)
-        return float(loss.numpy()), gradients
+        return kernels.number(loss.data), gradients
 
     B = len(x)
     shares = min(usable(shares), B)
@@ -63,5 +65,5 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
     results = run(lambda i=i, rows=rows: part(i, rows) for i, rows in enumerate(parts))
     gradients = results[0][1]
     for _, more in results[1:]:
-        gradients = [backend.module().add(g, h)[0] for g, h in zip(gradients, more)]
+        gradients = [kernels.add(g, h)[0] for g, h in zip(gradients, more)]
     return sum(loss for loss, _ in results), dict(zip(parameters, gradients))

@@ -16,6 +16,7 @@ import math
 import sys
 import time
 from contextlib import closing
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -29,14 +30,45 @@ from nanollm.interrupt import Interrupt
 from nanollm.parallel import loss_and_gradients
 from nanollm.prepare import begin, forget, resume
 
+AHEAD = 0.25                    # seconds of steps that a GPU gets before one asks for their losses
+
+
+class Step(NamedTuple):
+    """What one step found; on a GPU, numbers that it is still computing.
+
+    losses      of each part of the batch, before the step
+    squared     ‖g‖², of the sum over the parts
+    """
+
+    number: int
+    losses: list
+    squared: Any
+    lr: float
+
+    @property
+    def settled(self):
+        """Are these floats, that nobody has to wait for?"""
+        return isinstance(self.squared, float)
+
+    def read(self):
+        """(loss, norm of the gradient, learning rate). InputError if one is not finite."""
+        numpy, n = backend.module().numpy, len(self.losses)
+        loss = sum(float(numpy(loss)) for loss in self.losses) / n
+        norm = math.sqrt(float(numpy(self.squared))) / n
+        if not math.isfinite(loss + norm):
+            raise diverged(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step "
+                           f"{self.number}")
+        return loss, norm, self.lr
+
 
 def step(t):
-    """One optimizer step of Training t: (loss before it, norm of the gradient, learning rate).
+    """One optimizer step of Training t; returns a Step.
 
-    Raises InputError, and leaves the weights alone, once the loss or a gradient is not finite.
+    Raises InputError, and leaves the weights alone, once the loss or a gradient is not finite; on a
+    GPU nobody looks at them before the step is taken, and `read` raises it.
     """
     s, i, kernels = t.settings, t.step, backend.module()
-    loss, gradients = 0.0, None
+    losses, gradients = [], None
     for part in range(s.accumulate):
         rng = np.random.default_rng([s.seed, 0, i, part])
         x, y = datasets.sample(t.learn, s.batch, s.context, rng)        # (B, T)
@@ -44,18 +76,20 @@ def step(t):
             more_loss, more = loss_and_gradients(
                 t.model, x, y, shares=s.shares,
                 rng_seed=[s.seed, 1, i, part] if s.dropout else None)
-        loss += more_loss / s.accumulate
+        losses.append(more_loss)
         gradients = more if gradients is None else {
             path: kernels.add(g, more[path])[0] for path, g in gradients.items()}
-    norm, scale = optim.clip_scale(gradients, s.clip * s.accumulate)    # of the sum, not the mean
-    if not math.isfinite(loss + norm):
-        raise diverged(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step {i + 1}")
+    gradients = kernels.gather(gradients)
+    squared, scale = optim.clip_scale(gradients, s.clip, s.accumulate)
     lr = optim.warmup_cosine(i, peak=s.lr, floor=s.min_lr, warmup=s.warmup, steps=s.steps)
+    found = Step(i + 1, losses, squared, lr)
+    if found.settled:
+        found.read()
     with np.errstate(all="ignore"):                     # seen in the next loss
         optim.adamw(t.model.parameters(), gradients, t.optimizer, lr=lr, beta1=s.beta1,
-                    beta2=s.beta2, decay=s.decay, scale=scale / s.accumulate)
+                    beta2=s.beta2, decay=s.decay, scale=scale)
     t.step, t.val_loss = i + 1, None
-    return loss, norm / s.accumulate, lr
+    return found
 
 
 def diverged(words):
@@ -92,15 +126,19 @@ def run(t, *, quiet=False, on_look=None):
               progress(t, quiet) as bar):
             while t.step < s.steps and not stop.asked:
                 before = time.perf_counter()
-                loss, norm, lr = step(t)
-                speed = tokens / (time.perf_counter() - before)
+                found = steps(t, before + AHEAD, stop)
+                read = [step.read() for step in found]                  # waits for a GPU
+                speed = len(found) * tokens / (time.perf_counter() - before)
                 measured = look(t) if t.step % s.evaluate == 0 or t.step == s.steps else None
                 t.seconds = time.perf_counter() - began
-                diary.add({"step": t.step, "train_loss": loss, "val_loss": measured, "lr": lr,
-                           "grad_norm": norm, "tokens_per_second": round(speed, 1),
-                           "seconds": round(t.seconds, 3)})
+                for one, (loss, norm, lr) in zip(found, read):
+                    last = one is found[-1]
+                    diary.add({"step": one.number, "train_loss": loss,
+                               "val_loss": measured if last else None, "lr": lr, "grad_norm": norm,
+                               "tokens_per_second": round(speed, 1),
+                               "seconds": round(t.seconds, 3)})
                 bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
-                bar.update()
+                bar.update(len(found))
                 if measured is not None and on_look:
                     on_look(t)
                 if t.step % s.save == 0:
@@ -113,6 +151,19 @@ def run(t, *, quiet=False, on_look=None):
                          "whole") from None
     finally:
         forget(t.folder)
+
+
+def steps(t, until, stop):
+    """The Steps up to the next whose numbers are wanted here: one, where nobody has to wait.
+
+    On a GPU as many as were given to it before the time `until`, a look or a checkpoint is due.
+    """
+    s, found = t.settings, []
+    while True:
+        found.append(step(t))
+        if (found[-1].settled or t.step == s.steps or t.step % s.evaluate == 0
+                or t.step % s.save == 0 or stop.asked or time.perf_counter() > until):
+            return found
 
 
 def progress(t, quiet):

@@ -71,6 +71,109 @@ def mlp_block(r, C, F, biases=True):
             r.normal(F, C) / F ** 0.5, b2]
 
 
+def recurrence(r, B, T, E, H, gates=1, biases=1, states=1, lengths=None):
+    """The arrays of rnn, lstm and gru: x, states, w, u, biases (None for each missing), lengths."""
+    x, before = r.normal(B, T, E), [r.normal(B, H) for _ in range(states)]
+    bs = [r.normal(gates * H) for _ in range(biases)] or [None] * (2 if gates == 3 else 1)
+    return [x, *before, r.normal(E, gates * H), r.normal(H, gates * H) / 2 / H ** 0.5, *bs,
+            None if lengths is None else np.array(lengths)]
+
+
+CELLS = {"rnn": {"gates": 1}, "lstm": {"gates": 4, "states": 2}, "gru": {"gates": 3, "biases": 2}}
+
+
+def recurrences():
+    """The same rows for rnn, lstm and gru."""
+    for op, cell in CELLS.items():
+        for label, sizes, more, settings in (
+                ("tokens", (2, 4, 3, 2), {}, {}),
+                ("no bias", (2, 3, 2, 3), {"biases": 0}, {}),
+                ("reverse", (2, 4, 3, 2), {}, {"reverse": True}),
+                ("lengths", (4, 5, 2, 3), {"lengths": [3, 0, 5, 1]}, {}),
+                ("lengths, reverse", (4, 5, 2, 3), {"lengths": [3, 0, 5, 1]}, {"reverse": True}),
+                ("full lengths", (2, 3, 2, 3), {"lengths": [3, 3]}, {}),
+                ("nothing but padding", (2, 3, 2, 3), {"lengths": [0, 0]}, {}),
+                ("one row", (1, 4, 3, 5), {}, {}),
+                ("one step", (3, 1, 2, 3), {}, {}),
+                ("no steps", (2, 0, 2, 3), {}, {}),
+                ("no steps, lengths", (2, 0, 2, 3), {"lengths": [0, 0]}, {"reverse": True}),
+                ("one column in", (3, 3, 1, 4), {}, {}),
+                ("one column of state", (2, 4, 3, 1), {"lengths": [4, 2]}, {}),
+                ("more rows than threads", (7, 3, 2, 2), {"lengths": [3, 1, 2, 3, 0, 2, 1]}, {}),
+                ("no rows", (0, 3, 2, 3), {}, {})):
+            def make(r, sizes=sizes, cell=cell, more=more, settings=settings):
+                return recurrence(r, *sizes, **{**cell, **more}), settings
+            yield op, label, make
+        yield op, "transposed", lambda r, cell=cell: (
+            [each_array(x, transposed) for x in recurrence(r, 3, 4, 2, 2, **cell)], {})
+        yield op, "strided", lambda r, cell=cell: (
+            [each_array(x, strided) for x in recurrence(r, 3, 4, 2, 2, **cell)], {"reverse": True})
+        yield op, "large numbers", lambda r, cell=cell: (saturated(r, cell), {})
+
+
+def each_array(x, layout):
+    return None if x is None else layout(x)
+
+
+def transposed(x):
+    """The same numbers in the other order of memory."""
+    return np.array(x, order="F")
+
+
+def strided(x):
+    """The same numbers, every second of a longer last axis."""
+    wide = np.repeat(x, 2, axis=-1)
+    return wide[..., ::2]
+
+
+def saturated(r, cell):
+    """x holds 0 and ±50, ±100, w whole numbers: gates are open or shut, and some between."""
+    inputs = recurrence(r, 2, 4, 3, 2, **cell)
+    w = 1 + cell.get("states", 1)
+    inputs[0], inputs[w] = 50 * np.rint(inputs[0]), np.rint(inputs[w])
+    return inputs
+
+
+def aligned(r, B, T, S, A, C, additive, mask=None):
+    """The arrays of additive_attention (with w) and multiplicative_attention (without)."""
+    w = [r.normal(A)] if additive else []
+    return [r.normal(B, T, A), r.normal(B, S, A), r.normal(B, S, C), *w, mask]
+
+
+def alignments():
+    """The same rows for both."""
+    for op, w in ("additive_attention", True), ("multiplicative_attention", False):
+        for label, sizes, mask, settings in (
+                ("tokens", (2, 3, 4, 3, 2), None, {}),
+                ("weights", (2, 3, 4, 3, 2), None, {"weights": True}),
+                ("padding mask", (2, 3, 5, 3, 2), lambda r: r.keep(2, 5), {}),
+                ("padding mask, weights", (2, 2, 5, 3, 2), lambda r: r.keep(2, 5),
+                 {"weights": True}),
+                ("a mask for each query", (2, 3, 5, 3, 2), lambda r: r.keep(2, 3, 5), {}),
+                ("masked everywhere", (2, 3, 5, 3, 2), lambda r: np.stack(
+                    [r.future(3, 5), r.future(3, 5)]), {"weights": True}),
+                ("everything masked", (2, 3, 4, 3, 2), lambda r: np.zeros((2, 4), bool), {}),
+                ("one query", (2, 1, 4, 3, 2), None, {}),
+                ("one key", (2, 3, 1, 3, 2), None, {"weights": True}),
+                ("one column", (2, 3, 4, 1, 1), None, {}),
+                ("longer than a block", (1, 1, 70, 2, 1), None, {}),
+                ("wide", (1, 2, 2, 150, 2), None, {}),
+                ("more rows than threads", (5, 2, 3, 2, 3), lambda r: r.keep(5, 3), {}),
+                ("no keys", (2, 3, 0, 3, 2), None, {"weights": True}),
+                ("no queries", (2, 0, 3, 3, 2), None, {}),
+                ("no rows", (0, 3, 4, 3, 2), None, {})):
+            def make(r, sizes=sizes, w=w, mask=mask, settings=settings):
+                return aligned(r, *sizes, w, mask and mask(r)), settings
+            yield op, label, make
+        yield op, "transposed", lambda r, w=w: (
+            [each_array(x, transposed) for x in aligned(r, 2, 3, 4, 3, 2, w, r.keep(2, 4))], {})
+        yield op, "strided", lambda r, w=w: (
+            [each_array(x, strided) for x in aligned(r, 2, 3, 4, 3, 2, w, r.keep(2, 4))], {})
+        yield op, "huge scores", lambda r, w=w: (
+            [x if x is None else scale * np.rint(x) for scale, x in zip(
+                (20, 20, 1, 10), aligned(r, 2, 3, 4, 3, 2, w))], {})
+
+
 CASES = [
     ("add", "same shape", lambda r: ([r.normal(2, 3), r.normal(2, 3)], {})),
     ("add", "numbers", lambda r: ([r.normal(), r.normal()], {})),
@@ -506,6 +609,13 @@ CASES = [
      lambda r: ([r.normal(4, 10)[:, ::2], r.keep(8, 5)[::2]], {"rate": 0.3})),
     ("dropout", "large numbers", lambda r: ([r.normal(2, 5) * 1e3, r.keep(2, 5)], {"rate": 0.3})),
     ("dropout", "no rows", lambda r: ([r.normal(0, 5), r.keep(0, 5)], {"rate": 0.3})),
+
+    *recurrences(),
+    ("gru", "only the first bias",
+     lambda r: (recurrence(r, 2, 3, 2, 3, gates=3)[:4] + [r.normal(9), None, None], {})),
+    ("gru", "only the second bias",
+     lambda r: (recurrence(r, 2, 3, 2, 3, gates=3)[:4] + [None, r.normal(9), None], {})),
+    *alignments(),
 ]
 
 # One row an op, big enough that its rows are shared among threads and its arrays come from a pool.
@@ -545,6 +655,15 @@ LARGE = [
     ("self_attention", "large",
      lambda r: ([r.normal(3, 200, 192), None], {"heads": 4, "causal": True})),
     ("dropout", "large", lambda r: ([r.normal(400, 500), r.keep(400, 500)], {"rate": 0.3})),
+    *[(op, "large", lambda r, cell=cell: (
+        recurrence(r, 9, 20, 40, 70, lengths=[20, 3, 0, 20, 11, 20, 1, 19, 7], **cell), {}))
+      for op, cell in CELLS.items()],
+    *[(op, "large, reverse", lambda r, cell=cell: (
+        recurrence(r, 6, 20, 40, 64, **cell), {"reverse": True})) for op, cell in CELLS.items()],
+    ("additive_attention", "large",
+     lambda r: (aligned(r, 5, 30, 40, 100, 64, True, r.keep(5, 40)), {})),
+    ("multiplicative_attention", "large",
+     lambda r: (aligned(r, 5, 100, 140, 16, 64, False, r.keep(5, 140)), {})),
 ]
 
 # The steps of optimizers and of decoding have no backward: (step, label, make), run several times.
@@ -613,6 +732,13 @@ STEPS = [
     ("squared_norm", "large", lambda r: ([r.normal(400, 500)], {})),
     ("squared_norm", "great and small", lambda r: ([r.normal(3, 50) * 10 ** r.normal(50)], {})),
     ("squared_norm", "nothing", lambda r: ([r.normal(0)], {})),
+
+    ("clip_factor", "above the limit", lambda r: ([9 + r.normal() ** 2], {"limit": 1.5})),
+    ("clip_factor", "below the limit", lambda r: ([r.normal() ** 2], {"limit": 1e6})),
+    ("clip_factor", "mean of four", lambda r: ([9 + r.normal() ** 2], {"limit": 1.5, "most": 0.25})),
+    ("clip_factor", "no gradient", lambda r: ([0 * r.normal()], {"limit": 1})),
+    ("clip_factor", "limit 0", lambda r: ([r.normal() ** 2], {"limit": 0})),
+    ("clip_factor", "no limit", lambda r: ([r.normal() ** 2], {"limit": None})),
 
     ("attention_step_", "first tokens", lambda r: (attention_block(r, 4, 9), {"heads": 2})),
     ("attention_step_", "no biases", lambda r: (attention_block(r, 4, 9, False), {"heads": 2})),

@@ -74,13 +74,22 @@ def check_step(step, dtype, judged, arrays, times=5):
             if counter in parameters:
                 settings[counter] = value
         got, want = judged(*ours, **settings), getattr(ops, name)(*reference, **settings)
-        if isinstance(want, float):
-            assert isinstance(got, float) and abs(got - want) <= CLOSE["float64"] * want
+        if isinstance(got, float):
+            assert isinstance(want, float) and abs(got - want) <= CLOSE["float64"] * want
+        elif isinstance(want, float):               # on a device, in the arrays' own dtype
+            agree(f"{name}'s number", arrays.get(got), [np.array(want)], dtype)
         else:
             agree(f"{name}'s y", arrays.get(got), flat(want), dtype)
     agree(f"{name}'s arrays", arrays.get(ours), reference, dtype)
     for p, x, before in zip(parameters, arrays.get(ours), start):
         assert p in WRITTEN or same_bits([x], [before]), f"{name} modified {p}"
+
+
+def counters(name, arrays):
+    """What a step counts with: t, or the length at which its arrays are nearly full."""
+    parameters = inspect.signature(getattr(ops, name)).parameters
+    return {"t": 1} if "t" in parameters else (
+        {"length": arrays[-1].shape[0] - 1} if "length" in parameters else {})
 
 
 def agree(what, got, want, dtype):

@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,9 +24,15 @@ def run(*command, **settings):
 
 
 def test_the_kernels_pass_their_checks_in_the_simulator():
-    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/simulator/checks.py",
-                 **SIMULATOR)
-    assert result.returncode == 0, result.stdout + result.stderr
+    """A process for each processor, up to four, with its share of the checks."""
+    files = sorted(map(str, (ROOT / "tests/simulator").glob("checks*.py")))
+    count = min(os.cpu_count(), 4)
+    with ThreadPoolExecutor(count) as pool:
+        results = pool.map(lambda which: run(
+            "-m", "pytest", "-q", "-p", "no:cacheprovider", *files,
+            SIMULATOR_SHARE=f"{which}/{count}", **SIMULATOR), range(count))
+        for result in results:
+            assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_without_a_driver_one_line_says_what_to_do():

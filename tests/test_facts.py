@@ -391,3 +391,30 @@ def test_a_squared_norm_does_not_lose_small_entries(kernels):
     x = np.full(1_000_001, 1e-4, np.float32)
     x[0] = 100
     close(kernels.squared_norm(x), 10_000 + 1_000_000 * float(x[1]) ** 2, tol=1e-10)
+
+
+def test_clipping_shortens_a_gradient_to_the_limit_and_leaves_short_ones(kernels):
+    close(kernels.clip_factor(25.0, limit=2.0), 0.4)
+    close(kernels.clip_factor(25.0, limit=5), 1)
+    close(kernels.clip_factor(25.0, limit=6), 1)
+    close(kernels.clip_factor(0.0, limit=1), 1)
+    for no_limit in 0, None:
+        close(kernels.clip_factor(25.0, limit=no_limit), 1)
+
+
+# The mask of dropout
+
+
+def test_a_mask_keeps_one_minus_rate_of_the_entries(kernels):
+    for rate in 0.0, 0.1, 0.5, 0.9:
+        keep = kernels.keep(np.random.default_rng(0), (200, 300), rate)
+        assert keep.shape == (200, 300) and keep.dtype == bool
+        deviation = (rate * (1 - rate) / keep.size) ** 0.5
+        assert abs(keep.mean() - (1 - rate)) <= 4 * deviation
+
+
+def test_masks_follow_the_generator(kernels):
+    rng = np.random.default_rng(0)
+    first, second = (kernels.keep(rng, (100,), 0.5) for _ in range(2))
+    assert (first != second).any()
+    assert (first == kernels.keep(np.random.default_rng(0), (100,), 0.5)).all()

@@ -14,6 +14,7 @@ import pytest
 
 import test_facts
 import test_fused
+import test_recurrence
 import test_tape
 from cases import CASES, STEPS, Draw
 from judges import Arrays, check_gradient, check_numbers, check_step, public
@@ -39,7 +40,7 @@ BACKWARD = [
      "dy.sum(axis=tuple(range(dx.ndim - 1)))", "bias_gelu"),
     ("bias_gelu_backward", "dx.sum(axis=tuple(range(dx.ndim - 1)))",
      "dx.reshape(-1, dx.shape[-1])[-1] if dx.size else dx.sum(axis=0)", "bias_gelu"),
-    ("transpose_backward", "np.argsort([a % dy.ndim for a in axes])", "axes", "transpose"),
+    ("transpose_backward", "np.argsort(axes)", "axes", "transpose"),
     ("concat_backward", "np.cumsum(sizes)[:-1]", "sizes[:-1]", "concat"),
     ("split_backward", "concatenate(dy,", "concatenate(dy[::-1],", "split"),
     ("sum_backward", "np.broadcast_to(dy, shape)", "np.broadcast_to(dy / 2, shape)", "sum"),
@@ -81,6 +82,41 @@ BACKWARD = [
     ("self_attention_backward", "concatenate(dqkv,", "concatenate(dqkv[::-1],", "self_attention"),
     ("dropout_backward", " / (1 - rate)", "", "dropout"),
     ("dropout_backward", "dy * keep", "dy", "dropout"),
+    ("rnn_backward", "(dy[:, t] + dh)", "dy[:, t]", "rnn"),     # time forgotten
+    ("rnn_backward", "(dy[:, t] + dh)", "dh", "rnn"),
+    ("rnn_backward", "1 - y[:, t] * y[:, t]", "1 - y[:, t]", "rnn"),
+    ("rnn_backward", " + ~live[:, t] * dh", "", "rnn"),         # padding that stops the gradient
+    ("rnn_backward", "g = live[:, t] * ", "g = ", "rnn"),       # padding that learns
+    ("rnn_backward", "not reverse", "reverse", "rnn"),
+    ("rnn_backward", "da[:, t] @ u.T", "da[:, t] @ u", "rnn"),
+    ("rnn_backward", "over_steps(past, da)", "over_steps(y, da)", "rnn"),       # h_t for h_{t-1}
+    ("over_steps", "np.tensordot(x, da, axes=((0, 1), (0, 1)))", "x[:, -1].T @ da[:, -1]", "rnn"),
+    ("lstm_backward", "live[:, t] * dc + gh", "gh", "lstm"),    # the cell's own road
+    ("lstm_backward", "dc = gc * f + ~live", "dc = gc + ~live", "lstm"),
+    ("lstm_backward", "dc = gc * f + ~live[:, t] * dc", "dc = gc * f", "lstm"),
+    ("lstm_backward", "gh * o * (1 - tanh_c * tanh_c)", "gh * o", "lstm"),
+    ("lstm_backward", "gc * cells[:, t] * f", "gc * tanh_c * f", "lstm"),       # c_t for c_{t-1}
+    ("lstm_backward", "gc * g * i * (1 - i)", "gc * g * i * (1 - i * i)", "lstm"),
+    ("lstm_backward", "gh * tanh_c * o * (1 - o)", "gc * tanh_c * o * (1 - o)", "lstm"),
+    ("lstm_backward", " + ~live[:, t] * dh", "", "lstm"),
+    ("lstm_backward", "da.sum(axis=(0, 1))", "da.sum(axis=0)[-1]", "lstm"),
+    ("gru_backward", " + g * z + ", " + ", "gru"),              # the road past the candidate
+    ("gru_backward", "past[:, t] - n", "past[:, t]", "gru"),
+    ("gru_backward", "dp_z, dp_n * r)", "dp_z, dp_n)", "gru"),
+    ("gru_backward", "dp_n * seen[:, t] * r", "dp_n * r", "gru"),
+    ("gru_backward", "over_steps(past, dq)", "over_steps(past, dp)", "gru"),
+    ("gru_backward", "zip((dp, dq), biases)", "zip((dp, dp), biases)", "gru"),
+    ("gru_backward", "g * (1 - z) *", "g * z *", "gru"),
+    ("weigh_backward", "softmax_backward(dp, (p,))", "(dp * p,)", "additive_attention"),
+    ("weigh_backward", "dp + dy @ v", "dy @ v", "multiplicative_attention"),
+    ("additive_attention_backward", " * (1 - e * e)", "", "additive_attention"),
+    ("additive_attention_backward", "np.tensordot(ds, e, axes=3)", "(ds[0, 0, :, None] * e[0, 0])"
+     ".sum(axis=0) if ds.size else np.zeros_like(w)", "additive_attention"),
+    ("additive_attention_backward", "ds[..., None] * w *", "ds[..., None] *", "additive_attention"),
+    ("additive_attention_backward", "g.sum(axis=2), g.sum(axis=1)",
+     "g.mean(axis=2), g.sum(axis=1)", "additive_attention"),
+    ("multiplicative_attention_backward", "ds.swapaxes(1, 2) @ q", "p.swapaxes(1, 2) @ q",
+     "multiplicative_attention"),
 ]
 
 FORWARD = [
@@ -135,6 +171,35 @@ FORWARD = [
          kernels, r, True, False)]),
     ("dropout", "x * keep / (1 - rate)", "x * keep", "dropout",
      [test_facts.test_dropout_keeps_the_mean_and_what_is_off_does_not_learn]),
+    ("rnn", "h = np.where(live[:, t], state, h)", "h = state", "rnn",
+     [lambda kernels, r: test_recurrence.test_padding_changes_nothing_and_gets_nothing(
+         "rnn", False, kernels, r)]),
+    ("in_order", "if reverse", "if not reverse", "rnn",
+     [test_recurrence.test_two_steps_of_an_rnn_by_hand]),
+    ("tokens", "< lengths", "<= lengths", "rnn",
+     [lambda kernels, r: test_recurrence.test_padding_changes_nothing_and_gets_nothing(
+         "rnn", True, kernels, r)]),
+    ("lstm", "i, f, g, o = np.split", "f, i, g, o = np.split", "lstm",
+     [test_recurrence.test_a_step_of_an_lstm_by_hand]),
+    ("lstm", "np.where(live[:, t], cell, c)", "cell", "lstm",
+     [lambda kernels, r: test_recurrence.test_padding_changes_nothing_and_gets_nothing(
+         "lstm", False, kernels, r)]),
+    ("lstm", "state = o * shown[:, t]", "state = o * cell", "lstm",
+     [test_recurrence.test_a_step_of_an_lstm_by_hand]),
+    ("gru", "np.tanh(p_n + r * q_n)", "np.tanh(r * (p_n + q_n))", "gru",
+     [test_recurrence.test_a_step_of_a_gru_by_hand]),
+    ("gru", "(1 - z) * n + z * h", "z * n + (1 - z) * h", "gru",
+     [test_recurrence.test_a_step_of_a_gru_by_hand]),
+    ("additive_attention", "np.tanh(q[:, :, None] + k[:, None])",
+     "np.tanh(q[:, :, None] - k[:, None])", "additive_attention",
+     [lambda kernels: test_recurrence.test_alignment_by_hand("additive_attention", kernels)]),
+    ("multiplicative_attention", "weigh(q @ k.swapaxes(1, 2),",
+     "weigh(q @ k.swapaxes(1, 2) / q.shape[2] ** 0.5 / 2,", "multiplicative_attention",
+     [lambda kernels: test_recurrence.test_alignment_by_hand("multiplicative_attention",
+                                                             kernels)]),
+    ("weigh", "scores, -np.inf)", "scores, -10)", "multiplicative_attention",
+     [lambda kernels, r: test_recurrence.test_nothing_flows_through_an_alignment_s_mask(
+         "multiplicative_attention", kernels, r)]),
 ]
 
 STEP = [
@@ -158,6 +223,10 @@ STEP = [
      [test_facts.test_adamw_decays_the_weight_and_not_the_gradient]),
     ("squared_norm", ", dtype=np.float64", "", "squared_norm",
      [test_facts.test_a_squared_norm_does_not_lose_small_entries]),
+    ("clip_factor", "math.sqrt(squared)", "squared", "clip_factor",
+     [test_facts.test_clipping_shortens_a_gradient_to_the_limit_and_leaves_short_ones]),
+    ("clip_factor", "limit and most * norm > limit", "limit", "clip_factor",   # short ones lengthened
+     [test_facts.test_clipping_shortens_a_gradient_to_the_limit_and_leaves_short_ones]),
     ("attention_step_", "keys[:length + 1], values[:length + 1]", "keys[:length], values[:length]",
      "attention_step_", [test_fused.test_a_decoding_step_is_the_last_row_of_the_whole_block]),
     ("mlp_step", "return x + y", "return y", "mlp_step",

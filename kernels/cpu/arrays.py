@@ -2,7 +2,8 @@
 
 from kernels.cpu.memory import empty
 from kernels.cpu.threads import blas_threads
-from nanollm.ops.arrays import array, numpy, ones, zeros
+from nanollm.ops.arrays import append_, array, buffers, gather, number, numpy, ones, together
+from nanollm.ops.arrays import wholes, zeros
 
 
 def activate():

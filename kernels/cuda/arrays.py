@@ -8,6 +8,9 @@ gone. Python's reference counts say when that is: the array adopts its memory fr
 
 The device runs kernels in the order of their launch, so memory may be lent again while the last
 kernel to read it is still waiting: whoever writes there, waits behind it.
+
+Whole numbers (token ids, targets) that come from the host keep their original there: to check them
+or to sort them, `host` need not wait for the device.
 """
 
 import math
@@ -15,7 +18,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from kernels.cuda.block import by_entry
+from kernels.cuda.block import by_entry, flat
 from kernels.cuda.device import SIMULATED, cuda
 
 INTERFACE = "__array_interface__" if SIMULATED else "__cuda_array_interface__"
@@ -87,7 +90,15 @@ def array(x):
     x = np.asarray(x, order="C")
     y = empty(x.shape, x.dtype)
     y.copy_to_device(x)
+    if x.dtype.kind in "iu":
+        y.original = x.copy()                    # a view of y has none
     return y
+
+
+def host(x):
+    """A NumPy array with the numbers of x, for reading. Waits only where no original is kept."""
+    original = getattr(x, "original", None)
+    return numpy(x) if original is None else original
 
 
 def numpy(x):
@@ -104,7 +115,7 @@ def _fill(y, value):                             # (N,)  one thread an entry
 
 def full(shape, dtype, value):
     y = empty(shape, dtype)
-    by_entry(_fill, y.size, y.reshape(y.size), y.dtype.type(value))
+    by_entry(_fill, y.size, flat(y), y.dtype.type(value))
     return y
 
 

@@ -3,16 +3,25 @@
 A kernel by entry has one thread for each entry of its result. A kernel by row has one block for
 each row of a matrix: its thread t takes entries t, t + THREADS, t + 2 THREADS, ..., so that
 neighbors read neighboring memory, and then the block adds up (or takes the maximum of) what its
-threads found, in shared memory. A tree does it: half of the threads take over the values of the
-other half, log2(THREADS) times. Warp shuffles would be quicker, but Numba's simulator has none, and
-these kernels must run without a GPU.
+threads found, in one of two ways:
+
+shuffle     The 32 threads of a warp run in step and can read each other's registers: 5 exchanges,
+            each with a thread half as far away as before, leave every thread with the result of
+            its warp. The warps then meet in shared memory, a slot each, with one wait.
+tree        Half of the threads take over the values of the other half, log2(THREADS) times, with a
+            wait each time. Numba's simulator, which knows no warps, takes this way.
+
+The order of additions is fixed in both, so that equal inputs give equal bits.
 """
 
 import math
 
 from kernels.cuda.device import SIMULATED, cuda
 
+WARP = 32                                        # threads that run in step, on every GPU
 THREADS = 8 if SIMULATED else 128                # of a block: a power of two, fixed when compiled
+SLOTS = THREADS if SIMULATED else THREADS // WARP    # of the shared memory of a sum or a maximum
+ALL = 0xffffffff                                 # threads of a warp that take part: a bit each
 
 
 def by_entry(kernel, entries, *arguments):
@@ -26,8 +35,13 @@ def by_row(kernel, rows, *arguments):
 
 
 def launch(kernel, blocks, *arguments):
-    if blocks:                                   # the driver refuses to run none
-        kernel[blocks, THREADS](*arguments)
+    launch_grid(kernel, blocks, THREADS, *arguments)
+
+
+def launch_grid(kernel, grid, threads, *arguments):
+    """Run kernel(*arguments) in a grid of blocks of threads, each a number or up to three."""
+    if math.prod(grid) if isinstance(grid, tuple) else grid:     # the driver refuses to run none
+        kernel[grid, threads](*arguments)
 
 
 def as_rows(x):
@@ -36,9 +50,13 @@ def as_rows(x):
     return x.reshape(math.prod(lead), K)
 
 
+def flat(x):
+    """(...) → (N,), a view."""
+    return x.reshape(x.size)
+
+
 @cuda.jit(device=True)
-def block_max(value, scratch):
-    """The maximum of `value` over the threads of the block; scratch is shared, (THREADS,)."""
+def tree_max(value, scratch):
     t = cuda.threadIdx.x
     scratch[t] = value
     cuda.syncthreads()
@@ -54,8 +72,7 @@ def block_max(value, scratch):
 
 
 @cuda.jit(device=True)
-def block_sum(value, scratch):
-    """The sum of `value` over the threads of the block; scratch is shared, (THREADS,)."""
+def tree_sum(value, scratch):
     t = cuda.threadIdx.x
     scratch[t] = value
     cuda.syncthreads()
@@ -68,3 +85,34 @@ def block_sum(value, scratch):
     result = scratch[0]
     cuda.syncthreads()                           # all have read before any writes again
     return result
+
+
+@cuda.jit(device=True)
+def shuffle_max(value, scratch):
+    for distance in (16, 8, 4, 2, 1):
+        value = max(value, cuda.shfl_xor_sync(ALL, value, distance))
+    scratch[cuda.threadIdx.x // WARP] = value    # all of a warp write the same
+    cuda.syncthreads()
+    result = scratch[0]
+    for warp in range(1, THREADS // WARP):
+        result = max(result, scratch[warp])
+    cuda.syncthreads()                           # all have read before any writes again
+    return result
+
+
+@cuda.jit(device=True)
+def shuffle_sum(value, scratch):
+    for distance in (16, 8, 4, 2, 1):
+        value += cuda.shfl_xor_sync(ALL, value, distance)
+    scratch[cuda.threadIdx.x // WARP] = value    # all of a warp write the same
+    cuda.syncthreads()
+    result = scratch[0]
+    for warp in range(1, THREADS // WARP):
+        result += scratch[warp]
+    cuda.syncthreads()                           # all have read before any writes again
+    return result
+
+
+# The maximum and the sum of `value` over the threads of a block of THREADS, all of which must come
+# here; scratch is shared, (SLOTS,), of the value's dtype.
+block_max, block_sum = (tree_max, tree_sum) if SIMULATED else (shuffle_max, shuffle_sum)

@@ -19,8 +19,13 @@ def steps(shape, wide):
 
 def fold(wide, *shapes):
     """The sizes of `wide`, and each shape's steps, with as few axes as possible (one at least)."""
-    axes = [(1, *(0 for shape in shapes))]
-    for size, *move in zip(wide, *(steps(shape, wide) for shape in shapes)):
+    return merge(wide, *(steps(shape, wide) for shape in shapes))
+
+
+def merge(sizes, *moves):
+    """The same walks over memory, with as few axes as possible (one at least)."""
+    axes = [(1, *(0 for move in moves))]
+    for size, *move in zip(sizes, *moves):
         if size == 1:
             continue
         if axes[-1][0] == 1 or list(axes[-1][1:]) == [m * size for m in move]:

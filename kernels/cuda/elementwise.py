@@ -1,12 +1,15 @@
 """Elementwise ops on the GPU: one thread an entry, each array read once and y written once.
 
 The mathematics is in nanollm/ops/elementwise.py; how a stretched array is read, in broadcast.py.
+relu keeps y where the page keeps a mask: y > 0 says the same.
 """
+
+import math
 
 import numpy as np
 
 from kernels.cuda.arrays import empty
-from kernels.cuda.block import by_entry
+from kernels.cuda.block import by_entry, flat
 from kernels.cuda.broadcast import fold, place
 from kernels.cuda.device import cuda
 from kernels.cuda.shape import sum_axes
@@ -30,8 +33,14 @@ def _mul(a, b, y, sizes, a_steps, b_steps):      # all flat
 def binary(name, kernel, a, b):
     """y of the common shape of a and b."""
     y = empty(broadcast_shape(name, a, b), np.result_type(a.dtype, b.dtype))
-    by_entry(kernel, y.size, a.reshape(a.size), b.reshape(b.size), y.reshape(y.size),
-             *fold(y.shape, a.shape, b.shape))
+    by_entry(kernel, y.size, flat(a), flat(b), flat(y), *fold(y.shape, a.shape, b.shape))
+    return y
+
+
+def entries(kernel, *xs):
+    """A new array like the first, filled by kernel(*xs, y), all of them flat."""
+    y = empty(xs[0].shape, xs[0].dtype)
+    by_entry(kernel, y.size, *map(flat, xs), flat(y))
     return y
 
 
@@ -60,3 +69,79 @@ def mul_backward(dy, saved):
     a, b = saved
     return (unbroadcast(binary("mul", _mul, dy, b), a.shape),
             unbroadcast(binary("mul", _mul, dy, a), b.shape))
+
+
+@cuda.jit
+def _relu(x, y):                                 # (N,) each, here and below
+    i = cuda.grid(1)
+    if i < y.size:
+        zero = x.dtype.type(0)
+        y[i] = zero if x[i] < zero else x[i]     # max(x, 0) would drop a NaN
+
+
+@cuda.jit
+def _relu_backward(dy, y, dx):
+    i = cuda.grid(1)
+    if i < dx.size:
+        zero = y.dtype.type(0)
+        dx[i] = dy[i] if y[i] > zero else zero
+
+
+def relu(x):
+    y = entries(_relu, x)
+    return y, (y,)
+
+
+def relu_backward(dy, saved):
+    (y,) = saved
+    return (entries(_relu_backward, dy, y),)
+
+
+@cuda.jit
+def _tanh(x, y):
+    i = cuda.grid(1)
+    if i < y.size:
+        y[i] = math.tanh(x[i])
+
+
+@cuda.jit
+def _tanh_backward(dy, y, dx):
+    i = cuda.grid(1)
+    if i < dx.size:
+        dx[i] = dy[i] * (y.dtype.type(1) - y[i] * y[i])
+
+
+def tanh(x):
+    y = entries(_tanh, x)
+    return y, (y,)
+
+
+def tanh_backward(dy, saved):
+    (y,) = saved
+    return (entries(_tanh_backward, dy, y),)
+
+
+@cuda.jit
+def _sigmoid(x, y):
+    i = cuda.grid(1)
+    if i < y.size:
+        zero, one = x.dtype.type(0), x.dtype.type(1)
+        e = math.exp(-abs(x[i]))                 # in (0, 1]: never overflows
+        y[i] = (e if x[i] < zero else one) / (one + e)
+
+
+@cuda.jit
+def _sigmoid_backward(dy, y, dx):
+    i = cuda.grid(1)
+    if i < dx.size:
+        dx[i] = dy[i] * y[i] * (y.dtype.type(1) - y[i])
+
+
+def sigmoid(x):
+    y = entries(_sigmoid, x)
+    return y, (y,)
+
+
+def sigmoid_backward(dy, saved):
+    (y,) = saved
+    return (entries(_sigmoid_backward, dy, y),)

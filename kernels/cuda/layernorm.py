@@ -13,7 +13,7 @@ entry of a table (P, C), neighbors reading neighboring columns, and `sum` adds u
 import math
 
 from kernels.cuda.arrays import empty, zeros
-from kernels.cuda.block import THREADS, as_rows, block_sum, by_entry, by_row
+from kernels.cuda.block import SLOTS, THREADS, as_rows, block_sum, by_entry, by_row
 from kernels.cuda.device import cuda
 from kernels.cuda.shape import groups, sum_axis
 from nanollm.ops.checks import expect
@@ -41,13 +41,13 @@ def normalize_row(x, gamma, beta, eps, y, mu, r, scratch):
 
 @cuda.jit
 def _forward(x, gamma, beta, eps, y, mu, r):     # (N, C), (C,), (C,) → (N, C), (N,), (N,)
-    scratch = cuda.shared.array(THREADS, x.dtype)
+    scratch = cuda.shared.array(SLOTS, x.dtype)
     normalize_row(x, gamma, beta, eps, y, mu, r, scratch)
 
 
 @cuda.jit
 def _residual_forward(x, h, gamma, beta, eps, s, y, mu, r):
-    scratch = cuda.shared.array(THREADS, x.dtype)
+    scratch = cuda.shared.array(SLOTS, x.dtype)
     n = cuda.blockIdx.x
     for c in range(cuda.threadIdx.x, x.shape[1], THREADS):
         s[n, c] = x[n, c] + h[n, c]              # read again by this thread alone
@@ -73,13 +73,13 @@ def row_gradient(dy, x, mu, r, gamma, dx, scratch):
 
 @cuda.jit
 def _backward(dy, x, mu, r, gamma, dx):          # (N, C), (N, C), (N,), (N,), (C,) → (N, C)
-    scratch = cuda.shared.array(THREADS, x.dtype)
+    scratch = cuda.shared.array(SLOTS, x.dtype)
     row_gradient(dy, x, mu, r, gamma, dx, scratch)
 
 
 @cuda.jit
 def _residual_backward(ds, dy, x, mu, r, gamma, dx):
-    scratch = cuda.shared.array(THREADS, x.dtype)
+    scratch = cuda.shared.array(SLOTS, x.dtype)
     row_gradient(dy, x, mu, r, gamma, dx, scratch)
     n = cuda.blockIdx.x
     for c in range(cuda.threadIdx.x, x.shape[1], THREADS):

@@ -1,50 +1,54 @@
 """Softmax and log-sum-exp on the GPU: one block a row, its threads share the row.
 
-The mathematics is in nanollm/ops/softmax.py. Maximum and sum are found by each thread for its
-entries and then by the block in shared memory. Forward reads a row three times, of which the cache
-answers two, and softmax writes it once: exp is computed twice, because a GPU does that faster than
-it stores a number and reads it back. Backward reads y and dy twice, writes dx once. Log-sum-exp
-saves x, m and the sum Σ exp(x - m) in place of the softmax, which its backward computes. (Its y
-would do for both numbers, but y = 1000.3 in float32 has lost the digits that exp(x - y) needs.)
+The mathematics is in nanollm/ops/softmax.py. Maximum and sum are found in one walk: a thread sums
+exp(x - m) over its entries with m the largest so far, and when a larger comes, m' say, multiplies
+what it has by exp(m - m'). The block does so with the sums of its threads. Then softmax walks once
+more and writes: exp is computed twice, because a GPU does that faster than it stores a number and
+reads it back. Backward reads y and dy twice, writes dx once. Log-sum-exp saves x, m and the sum
+Σ exp(x - m) in place of the softmax, which its backward computes. (Its y would do for both numbers,
+but y = 1000.3 in float32 has lost the digits that exp(x - y) needs.)
+
+Source      the sum in one walk: Milakov & Gimelshein 2018 (arXiv 1805.02867), algorithm 3
 """
 
 import math
 
 from kernels.cuda.arrays import empty
-from kernels.cuda.block import THREADS, as_rows, block_max, block_sum, by_row
+from kernels.cuda.block import SLOTS, THREADS, as_rows, block_max, block_sum, by_row
 from kernels.cuda.device import cuda
 
-
-@cuda.jit(device=True)
-def row_max(x, n, scratch):
-    m = x.dtype.type(-math.inf)
-    for k in range(cuda.threadIdx.x, x.shape[1], THREADS):
-        m = max(m, x[n, k])
-    return block_max(m, scratch)
+LOWEST = -3e38                                   # below all scores; with -inf, inf - inf would come
 
 
 @cuda.jit(device=True)
-def row_total(x, n, m, scratch):
-    """Σ exp(x - m) over row n."""
-    total = x.dtype.type(0)                      # a bare 0.0 would be float64
+def max_and_total(x, n, scratch):
+    """The maximum m of row n and Σ exp(x - m), in one walk."""
+    of = x.dtype.type
+    m, total = of(LOWEST), of(0)                 # a bare 0.0 would be float64
     for k in range(cuda.threadIdx.x, x.shape[1], THREADS):
-        total += math.exp(x[n, k] - m)
-    return block_sum(total, scratch)
+        value = x[n, k]
+        e = math.exp(-abs(value - m))            # of the smaller to the larger
+        if value > m:
+            total = total * e + of(1)
+            m = value
+        else:
+            total += e
+    highest = block_max(m, scratch)
+    return highest, block_sum(total * math.exp(m - highest), scratch)
 
 
 @cuda.jit
 def _softmax(x, y):                              # (N, K) → (N, K)
-    scratch = cuda.shared.array(THREADS, x.dtype)
+    scratch = cuda.shared.array(SLOTS, x.dtype)
     n = cuda.blockIdx.x
-    m = row_max(x, n, scratch)
-    total = row_total(x, n, m, scratch)
+    m, total = max_and_total(x, n, scratch)
     for k in range(cuda.threadIdx.x, x.shape[1], THREADS):
         y[n, k] = math.exp(x[n, k] - m) / total
 
 
 @cuda.jit
 def _softmax_backward(dy, y, dx):                # (N, K), (N, K) → (N, K)
-    scratch = cuda.shared.array(THREADS, y.dtype)
+    scratch = cuda.shared.array(SLOTS, y.dtype)
     n, t, K = cuda.blockIdx.x, cuda.threadIdx.x, y.shape[1]
     mean = y.dtype.type(0)
     for k in range(t, K, THREADS):
@@ -56,10 +60,9 @@ def _softmax_backward(dy, y, dx):                # (N, K), (N, K) → (N, K)
 
 @cuda.jit
 def _logsumexp(x, y, m, total):                  # (N, K) → (N,), (N,), (N,)
-    scratch = cuda.shared.array(THREADS, x.dtype)
+    scratch = cuda.shared.array(SLOTS, x.dtype)
     n = cuda.blockIdx.x
-    highest = row_max(x, n, scratch)
-    sum_exp = row_total(x, n, highest, scratch)
+    highest, sum_exp = max_and_total(x, n, scratch)
     if cuda.threadIdx.x == 0:
         m[n] = highest
         total[n] = sum_exp

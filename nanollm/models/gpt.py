@@ -107,8 +107,10 @@ class GPT(nn.Layer):
             x = block.step(x, memory)                           # (1, C)
         y, _ = kernels.layernorm(x, self.norm.gamma.data, nn.data(self.norm.beta),
                                  eps=self.norm.eps)
-        w = self.head.w.data if self.head else self.embedding.w.data.T
-        return kernels.linear(y, w)[0][0]                       # (V,)
+        if cache.head is None:
+            cache.head = (self.head.w.data if self.head else
+                          kernels.transpose(self.embedding.w.data, axes=(1, 0))[0])
+        return kernels.linear(y, cache.head)[0][0]              # (V,)
 
     def loss(self, ids, targets, *, rng=None):
         """Mean cross-entropy of targets (B, T), in nats a token; targets of -1 do not count."""
@@ -141,12 +143,14 @@ class KeyValueCache:
     """The keys and values of the tokens so far, so that a new token is computed alone.
 
     layers    one room for each block, k and v (B, context, C) of which `length` rows are filled
+    head      the weights (C, V) of the scores: on a GPU a tied head is transposed by copying, once
     """
 
     def __init__(self, config, batch=1, dtype="float32"):
         self.batch = batch
         shape = batch, config.context, config.width
         self.layers = [_Memory(shape, dtype) for _ in range(config.depth)]
+        self.head = None
 
     @property
     def length(self):
@@ -165,6 +169,5 @@ class _Memory:
     def append_(self, k, v):
         """Write k, v (B, T, C) behind what is there; return all keys and values (B, S, C)."""
         start, self.length = self.length, self.length + k.shape[1]
-        self.k[:, start:self.length] = k
-        self.v[:, start:self.length] = v
-        return self.k[:, :self.length], self.v[:, :self.length]
+        append_ = backend.module().append_
+        return append_(self.k, k, start), append_(self.v, v, start)

@@ -14,7 +14,7 @@ Saved       nothing: a step is not differentiated. It writes into w, m and v
 
 Source      Adam: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1;
             AdamW: Loshchilov & Hutter 2019 (arXiv 1711.05101), algorithm 2
-Kernels     kernels/cpu/adam.py
+Kernels     kernels/cpu/adam.py, kernels/cuda/adam.py
 Used by     optim.py
 """
 

@@ -21,7 +21,7 @@ Backward    Let s be the scores and p their softmax; y = p v. Two products, a so
             Where p = 0, ds = 0: nothing flows through a mask, whatever finite numbers stand behind.
 
 Source      Vaswani et al. 2017 (arXiv 1706.03762), equation 1 and section 3.2.2
-Kernels     kernels/cpu/attention.py
+Kernels     kernels/cpu/attention.py, kernels/cuda/attention.py (and attention_backward.py there)
 Used by     the Transformer block
 """
 
@@ -36,10 +36,10 @@ from nanollm.ops.softmax import softmax_backward
 def check_attention(q, k, v, mask, heads, causal):
     """Raise InputError unless the shapes fit; return T, S, D."""
     if not (q.ndim == k.ndim > 1 and k.shape == v.shape
-            and k.shape == (*q.shape[:-2], k.shape[-2], q.shape[-1])):
+            and q.shape[:-2] == k.shape[:-2] and q.shape[-1:] == k.shape[-1:]):
         raise InputError(f"attention: q {q.shape}, k {k.shape}, v {v.shape} do not fit; expected "
                          "(..., T, C), (..., S, C), (..., S, C)")
-    (T, C), S = q.shape[-2:], k.shape[-2]
+    (T, C), (S, _) = q.shape[-2:], k.shape[-2:]
     if heads < 1 or C < heads or C % heads:
         raise InputError(f"attention: {heads} heads do not divide the width {C}")
     if causal and T > S:
@@ -53,7 +53,7 @@ def check_attention(q, k, v, mask, heads, causal):
 
 def check_self_attention(qkv):
     """Raise InputError unless qkv is (..., T, 3C)."""
-    if qkv.ndim < 2 or qkv.shape[-1] % 3:
+    if qkv.ndim < 2 or qkv.shape[qkv.ndim - 1] % 3:
         raise InputError(f"self_attention: qkv has shape {qkv.shape}, expected (..., T, 3C)")
 
 

@@ -13,7 +13,7 @@ Backward    From log p(target) = x_target - logsumexp(x) and ∂logsumexp/∂x =
             to count: L = 0 and dx = 0.
 
 Source      Goodfellow, Bengio & Courville 2016, section 6.2.2; exp(L) is the perplexity
-Kernels     kernels/cpu/cross_entropy.py
+Kernels     kernels/cpu/cross_entropy.py, kernels/cuda/cross_entropy.py
 Used by     every language model and classifier
 """
 

@@ -11,7 +11,7 @@ Shapes      x (1, C), gamma, beta (C,), w_qkv (C, 3C), w_out (C, C), w1 (C, F), 
 Saved       nothing: decoding is not differentiated
 
 Source      key-value cache: Shazeer 2019 (arXiv 1911.02150), section 2.4; the block: models/gpt.py
-Kernels     kernels/cpu/decode.py
+Kernels     kernels/cpu/decode.py, kernels/cuda/decode.py
 Used by     GPT.step, generation
 """
 
@@ -39,7 +39,7 @@ def check_attention_step(x, gamma, beta, w_qkv, b_qkv, w_out, b_out, keys, value
 
 def check_mlp_step(x, gamma, beta, w1, b1, w2, b2):
     """Raise InputError unless all shapes fit."""
-    C, F = gamma.size, w1.shape[-1]
+    C, F = gamma.size, w1.shape[w1.ndim - 1]
     check_step("mlp_step", x, gamma, beta, (w1, (C, F)), (b1, (F,)), (w2, (F, C)), (b2, (C,)))
 
 

@@ -17,7 +17,7 @@ Backward    Each entry of y depends on one entry of x, so dx = dy ⊙ f'(x):
             At 0, where relu has a corner, we take the derivative 0.
 
 Source      relu: Nair & Hinton 2010; derivatives: any calculus text
-Kernels     kernels/cpu/elementwise.py, kernels/cuda/elementwise.py (add, mul)
+Kernels     kernels/cpu/elementwise.py, kernels/cuda/elementwise.py
 Used by     residual connections (add), gates (mul, sigmoid, tanh), feed-forward (relu)
 """
 

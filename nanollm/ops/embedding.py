@@ -11,7 +11,7 @@ Backward    y = onehot w is a linear map, so dw = onehotᵀ dy: each row of dy i
             ids are not numbers that can be nudged: they have no gradient.
 
 Source      Bengio et al. 2003, section 2; "look-up table" as in Collobert et al. 2011
-Kernels     kernels/cpu/embedding.py
+Kernels     kernels/cpu/embedding.py, kernels/cuda/embedding.py
 Used by     the first layer of every language model; positions.py
 """
 

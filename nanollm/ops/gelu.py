@@ -15,7 +15,7 @@ Backward    Product rule, with Φ' = φ, the normal density:
             and dx = dy ⊙ y'. The bias is shared by all rows: db = Σ_rows dx.
 
 Source      Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2
-Kernels     kernels/cpu/gelu.py
+Kernels     kernels/cpu/gelu.py, kernels/cuda/gelu.py
 Used by     the feed-forward layer of GPT and BERT
 """
 

@@ -14,7 +14,8 @@ Backward    In indices, dx_ne = Σ_c dy_nc ∂y_nc/∂x_ne = Σ_c dy_nc w_ec, an
             Memory aid: only one order of the factors has the right shape.
 
 Source      any text on linear algebra; w is (in, out), so that y = x w reads as in the papers
-Kernels     kernels/cpu/linear.py (BLAS is the fast kernel; rows are shared among threads)
+Kernels     kernels/cpu/linear.py (BLAS is the fast kernel; rows are shared among threads),
+            kernels/cuda/linear.py (the product itself in products.py, the way there in ladder.py)
 Used by     every layer that has weights
 """
 
@@ -25,7 +26,7 @@ from nanollm.ops.elementwise import unbroadcast
 
 def check_linear(x, w, b):
     """Raise InputError unless x (..., E), w (E, C) and b (C,) fit; return E, C."""
-    if w.ndim != 2 or w.size == 0 or x.ndim < 1 or x.shape[-1] != w.shape[0]:
+    if w.ndim != 2 or w.size == 0 or x.ndim < 1 or x.shape[-1:] != w.shape[:1]:
         raise InputError(f"linear: x {tuple(x.shape)} does not fit w {tuple(w.shape)}; "
                          "x must end in w's first size")
     if b is not None:
@@ -51,7 +52,7 @@ def linear_backward(dy, saved):
 
 def check_matmul(a, b):
     """Raise InputError unless a (..., M, K) and b (..., K, N) fit."""
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2] or any(
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1:] != b.shape[-2:-1] or any(
             m != n and 1 not in (m, n) for m, n in zip(a.shape[-3::-1], b.shape[-3::-1])):
         raise InputError(f"matmul: {tuple(a.shape)} and {tuple(b.shape)} do not fit; a's last size "
                          "must be b's last but one, and the leading sizes equal or 1")

@@ -15,7 +15,7 @@ Backward    An addition: dx = dy. One row of w serves every sequence of the batc
 
 Source      sinusoidal: Vaswani et al. 2017 (arXiv 1706.03762), section 3.5;
             learned: Gehring et al. 2017 (arXiv 1705.03122), section 3.1, and GPT
-Kernels     none: it is one addition
+Kernels     none on the CPU: it is one addition; kernels/cuda/positions.py
 Used by     every Transformer without rotary positions
 """
 
@@ -26,9 +26,9 @@ from nanollm.errors import InputError
 
 def check_positions(x, w, start):
     """Raise InputError unless T positions from `start` on are rows of w; return T."""
-    if x.ndim < 2 or x.shape[-1] != w.shape[-1]:
+    *_, T, C = (0, 0, *x.shape)
+    if x.ndim < 2 or C != w.shape[1]:
         raise InputError(f"positions: x {tuple(x.shape)} does not fit w {tuple(w.shape)}")
-    T = x.shape[-2]
     if not 0 <= start <= start + T <= w.shape[0]:
         raise InputError(f"positions: {start} to {start + T - 1} asked for, but there are only "
                          f"{w.shape[0]} positions (the context length)")

@@ -15,23 +15,30 @@ Backward    Moving a number moves its gradient back along the same way: reshape 
 
 Source      NumPy's definitions
 Kernels     none on the CPU: a view costs nothing, and NumPy's copies run at memory speed;
-            kernels/cuda/shape.py (sum, mean)
+            kernels/cuda/shape.py
 Used by     heads of attention (reshape, transpose, split), losses (mean)
 """
 
 import builtins
+import math
 
 import numpy as np
 
 from nanollm.errors import InputError
 
 
+def check_reshape(x, shape):
+    """Raise InputError unless x fills `shape`; return it with a size left open, -1, put in."""
+    known = math.prod(n for n in shape if n != -1)
+    full = tuple(x.size // known if n == -1 and known else n for n in shape)
+    if math.prod(full) != x.size or any(n < 0 for n in full):
+        raise InputError(f"reshape: {tuple(x.shape)} has {x.size} entries, which do not fill "
+                         f"{tuple(shape)}")
+    return full
+
+
 def reshape(x, *, shape):
-    try:
-        return x.reshape(shape), (x.shape,)
-    except ValueError:
-        raise InputError(f"reshape: {x.shape} has {x.size} entries, which do not fill "
-                         f"{tuple(shape)}") from None
+    return x.reshape(check_reshape(x, shape)), (x.shape,)
 
 
 def reshape_backward(dy, saved):
@@ -39,21 +46,33 @@ def reshape_backward(dy, saved):
     return (dy.reshape(shape),)
 
 
-def transpose(x, *, axes):
+def check_transpose(x, axes):
+    """Raise InputError unless `axes` is an order of the axes of x; return them from 0 up."""
     if sorted(a % x.ndim for a in axes) != list(range(x.ndim)):
         raise InputError(f"transpose: axes {axes} are not an order of the {x.ndim} axes of x")
+    return tuple(a % x.ndim for a in axes)
+
+
+def transpose(x, *, axes):
+    axes = check_transpose(x, axes)
     return x.transpose(axes), (axes,)
 
 
 def transpose_backward(dy, saved):
     (axes,) = saved
-    return (dy.transpose(np.argsort([a % dy.ndim for a in axes])),)
+    return (dy.transpose(np.argsort(axes)),)
+
+
+def check_concat(xs, axis):
+    """Raise InputError unless the shapes are equal beside `axis`; return it from 0 up."""
+    axis %= xs[0].ndim
+    if len({tuple(x.shape[:axis] + x.shape[axis + 1:]) for x in xs}) > 1:
+        raise InputError(f"concat: shapes {[tuple(x.shape) for x in xs]} differ beside axis {axis}")
+    return axis
 
 
 def concat(*xs, axis=-1):
-    axis %= xs[0].ndim
-    if len({x.shape[:axis] + x.shape[axis + 1:] for x in xs}) > 1:
-        raise InputError(f"concat: shapes {[x.shape for x in xs]} differ beside axis {axis}")
+    axis = check_concat(xs, axis)
     return np.concatenate(xs, axis=axis), (axis, [x.shape[axis] for x in xs])
 
 
@@ -62,9 +81,16 @@ def concat_backward(dy, saved):
     return tuple(np.split(dy, np.cumsum(sizes)[:-1], axis=axis))
 
 
+def check_split(x, parts, axis):
+    """Raise InputError unless `axis` of x can be cut into equal parts; return it from 0 up."""
+    if parts < 1 or x.shape[axis % x.ndim] % parts:
+        raise InputError(f"split: axis {axis} of {tuple(x.shape)} cannot be cut into {parts} "
+                         "equal parts")
+    return axis % x.ndim
+
+
 def split(x, *, parts, axis=-1):
-    if parts < 1 or x.shape[axis] % parts:
-        raise InputError(f"split: axis {axis} of {x.shape} cannot be cut into {parts} equal parts")
+    axis = check_split(x, parts, axis)
     return tuple(np.split(x, parts, axis=axis)), (axis,)
 
 

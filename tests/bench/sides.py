@@ -28,6 +28,9 @@ def batch(job):
 
 
 def our_model(job):
+    if job["task"] == "lstm":
+        from our_lstm import LanguageModel
+        return LanguageModel(**job["config"])
     from nanollm.models import GPT, GPTConfig
     return GPT(GPTConfig(**job["config"]), np.random.default_rng(0))
 
@@ -35,9 +38,14 @@ def our_model(job):
 def their_model(job):
     import torch
 
+    torch.set_num_threads(job["threads"])
+    if job["task"] == "lstm":
+        import torch_lstm
+        model = torch_lstm.LanguageModel(job["config"]["vocab"], job["config"]["width"])
+        torch_lstm.load(model, our_model(job).state_dict())
+        return model
     import torch_gpt
     from nanollm.models import GPTConfig
-    torch.set_num_threads(job["threads"])
     model = torch_gpt.GPT(GPTConfig(**job["config"]))
     torch_gpt.load(model, np.load(job["weights"]))
     return model
@@ -154,6 +162,8 @@ def bandwidth(job):
 TASKS = {("train", "numba"): our_training, ("train", "numpy"): our_training,
          ("train", "eager"): their_training, ("train", "compiled"): their_training,
          ("train", "floor"): products,
+         ("lstm", "numba"): our_training, ("lstm", "numpy"): our_training,
+         ("lstm", "eager"): their_training, ("lstm", "compiled"): their_training,
          ("decode", "numba"): our_decoding, ("decode", "numpy"): our_decoding,
          ("decode", "eager"): their_decoding, ("decode", "floor"): bandwidth}
 

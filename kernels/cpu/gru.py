@@ -1,0 +1,106 @@
+"""The gated recurrent unit on the CPU: a product and one kernel a step, its rows in cache.
+
+The mathematics is in nanollm/ops/gru.py, how steps and threads are arranged in rnn.py, why a row's
+loops are short in lstm.py. The gates replace the pre-activations p they are computed from.
+"""
+
+import numpy as np
+
+from kernels.cpu.attention import shared_out
+from kernels.cpu.compile import kernel
+from kernels.cpu.layernorm import or_zeros
+from kernels.cpu.linear import linear, weight_gradient
+from kernels.cpu.memory import empty
+from kernels.cpu.rnn import input_gradients, own, strips, through_time, times, without_padding
+from kernels.cpu.rows import as_rows, empty_like
+from kernels.scalar import sigmoid, tanh
+from nanollm.ops.checks import expect
+from nanollm.ops.rnn import check_recurrence, in_order
+
+
+@kernel
+def _step(q, bu, ends, t, h, past, gates, seen, y):
+    """q (B, 3H) = h u; h (B, H); the others (B, T, H), gates (B, T, 3H) with p in it."""
+    H = h.shape[1]
+    one = h.dtype.type(1)
+    for b in range(h.shape[0]):
+        past[b, t] = h[b]
+        q_n, after = seen[b, t], y[b, t]
+        if t >= ends[b]:
+            q_n[:], after[:] = 0, 0
+            continue
+        a, state = gates[b, t], h[b]
+        for k in range(2 * H):
+            a[k] = sigmoid(a[k] + q[b, k] + bu[k])
+        r, z, n = a[:H], a[H:2 * H], a[2 * H:]
+        for k in range(H):
+            q_n[k] = q[b, 2 * H + k] + bu[2 * H + k]
+        for k in range(H):
+            n[k] = tanh(n[k] + r[k] * q_n[k])
+        for k in range(H):
+            state[k] = (one - z[k]) * n[k] + z[k] * state[k]
+        after[:] = state
+
+
+@kernel
+def _step_back(dy, ends, t, past, gates, seen, dh, dp, dq):
+    """dh (B, H), dp and dq (B, T, 3H): of dh a token leaves what it passes on, padding all."""
+    H = dh.shape[1]
+    one = dy.dtype.type(1)
+    for b in range(dh.shape[0]):
+        if t >= ends[b]:
+            dp[b, t], dq[b, t] = 0, 0
+            continue
+        a, d, g = gates[b, t], dp[b, t], dh[b]
+        q_n, before = seen[b, t], past[b, t]
+        r, z, n = a[:H], a[H:2 * H], a[2 * H:]
+        dr, dz, dn = d[:H], d[H:2 * H], d[2 * H:]
+        for k in range(H):
+            g[k] += dy[b, t, k]
+        for k in range(H):
+            dn[k] = g[k] * (one - z[k]) * (one - n[k] * n[k])
+        for k in range(H):
+            dz[k] = g[k] * (before[k] - n[k]) * z[k] * (one - z[k])
+        for k in range(H):
+            dr[k] = dn[k] * q_n[k] * r[k] * (one - r[k])
+        for k in range(H):
+            g[k] *= z[k]
+        dq[b, t] = d
+        dq_n = dq[b, t, 2 * H:]
+        for k in range(H):
+            dq_n[k] *= r[k]
+
+
+def gru(x, h, w, u, b=None, bu=None, lengths=None, *, reverse=False):
+    B, T, H = check_recurrence("gru", x, (h,), w, u, (b, bu), lengths, gates=3)
+    x, ends = without_padding("gru", x, lengths)
+    gates, _ = linear(x, w, b)                                  # (B, T, 3H)
+    h, q, shift = own(h), empty((B, 3 * H), gates.dtype), or_zeros(bu, u[0])
+    past, seen, y = (empty((B, T, H), gates.dtype) for _ in range(3))
+
+    def part(rows):
+        pieces = strips(u, len(q[rows]))
+        arrays = [a[rows] for a in (h, past, gates, seen, y)]
+        for t in in_order(T, reverse):
+            times(h[rows], pieces, out=q[rows])
+            _step(q[rows], shift, ends[rows], t, *arrays)
+
+    shared_out(part, B, B * T * u.size)
+    biases = b is not None, bu is not None
+    return (y, h), (x, w, u, biases, ends, past, gates, seen, reverse)
+
+
+def gru_backward(dy, saved):
+    x, w, u, (has_b, has_bu), ends, past, gates, seen, reverse = saved
+    dy, dh = dy
+    expect("gru_backward", "dy", dy, past.shape)
+    dy, dh, dp, dq = np.ascontiguousarray(dy), own(dh), empty_like(gates), empty_like(gates)
+
+    def step_back(rows, t):
+        _step_back(dy[rows], ends[rows], t, past[rows], gates[rows], seen[rows], dh[rows],
+                   dp[rows], dq[rows])
+
+    through_time(step_back, dh, dq, u, in_order(past.shape[1], not reverse))
+    dx, dw, db = input_gradients(dp, x, w, has_b)
+    du = weight_gradient(as_rows(past), as_rows(dq), u)
+    return dx, dh, dw, du, db, as_rows(dq).sum(axis=0) if has_bu else None, None
