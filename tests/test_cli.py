@@ -107,7 +107,7 @@ def test_training_refuses_bad_input(options, words, capsys):
     (["info", "nothing"], "neither the folder of a run nor a model"),
     (["info", "."], "is not the folder of a run"),
     (["check", "softmaxx"], "no op 'softmaxx'; ops are add, mul"),
-    (["bench"], "ops|train|generate"), (["bench", "train", "--setting", "4"], "invalid choice: 4"),
+    (["bench"], "all|ops|train|generate"), (["bench", "train", "--setting", "5"], "invalid choice: 5"),
     (["bench", "train", "--preset", "huge"], "no preset 'huge'"),
     (["bench", "train", "--json", "no/x.json"], "cannot write no/x.json (No such file")])
 def test_every_command_refuses_bad_input(argv, words, capsys):
@@ -358,6 +358,7 @@ def test_check_covers_every_op():
     cases, _ = check.load()
     assert {op for op, _, _ in cases.CASES} == {
         name.removesuffix("_backward") for name in vars(ops) if name.endswith("_backward")}
+    assert main(["check", "squared_norm"]) == 0
 
 
 @pytest.mark.parametrize("part, columns", [
@@ -371,12 +372,29 @@ def test_bench_prints_a_table_and_writes_it_as_json(part, columns, capsys, monke
     assert main(["bench", part, "--json", "out.json", *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     content = json.loads(Path("out.json").read_text())
-    assert content["bench"] == part and content["machine"]["cores"] == os.cpu_count()
-    assert set(columns) <= content["rows"][0].keys()
-    assert all(name in lines[2] for name in columns)
-    assert len(lines) == 3 + len(content["rows"])
-    assert {row["setting"] for row in content["rows"]} == {"one", "two"}
-    assert {row.get("backend") for row in content["rows"]} <= {"numba", None}
+    rows = content["tables"].pop(part)
+    assert content["tables"] == {} and content["machine"]["cores"] == os.cpu_count()
+    assert set(columns) <= rows[0].keys()
+    assert lines[2] == part and all(name in lines[3] for name in columns)
+    assert len(lines) == 4 + len(rows)
+    assert {row["setting"] for row in rows} == {"one", "two"}
+    assert {row.get("backend") for row in rows} <= {"numba", None}
+
+
+def test_bench_all_prints_every_table(capsys, monkeypatch):
+    tiny = GPTConfig(vocab=11, context=12, width=8, heads=2, depth=1)
+    monkeypatch.setattr(bench, "sizes", lambda args: [("one", tiny, 2)])
+    assert main(["bench", "all", "--json", "out.json"]) == 0
+    tables = json.loads(Path("out.json").read_text())["tables"]
+    assert list(tables) == ["ops", "train", "generate"] and all(tables.values())
+
+
+def test_check_of_one_backend_draws_new_numbers_and_says_which(capsys):
+    assert main(["check", "softmax", "adamw_", "--backend", "numba"]) == 0
+    first = capsys.readouterr().out
+    assert "numba float64" in first and "numpy" not in first and "--seed" in first
+    assert main(["check", "adamw_", "--backend", "numba", "--seed", "7"]) == 0
+    assert "--seed 7 draws them again" in capsys.readouterr().out
 
 
 def test_help_is_short_of_nothing(capsys):

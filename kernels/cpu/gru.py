@@ -6,21 +6,21 @@ loops are short in lstm.py. The gates replace the pre-activations p they are com
 
 import numpy as np
 
-from kernels.cpu.attention import shared_out
 from kernels.cpu.compile import kernel
 from kernels.cpu.layernorm import or_zeros
 from kernels.cpu.linear import linear, weight_gradient
 from kernels.cpu.memory import empty
-from kernels.cpu.rnn import input_gradients, own, strips, through_time, times, without_padding
+from kernels.cpu.lstm import add_sigmoid
+from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, own, without_padding
 from kernels.cpu.rows import as_rows, empty_like
-from kernels.scalar import sigmoid, tanh
+from kernels.scalar import tanh
 from nanollm.ops.checks import expect
 from nanollm.ops.rnn import check_recurrence, in_order
 
 
 @kernel
-def _step(q, bu, ends, t, h, past, gates, seen, y):
-    """q (B, 3H) = h u; h (B, H); the others (B, T, H), gates (B, T, 3H) with p in it."""
+def _step(t, ends, q, h, bu, past, gates, seen, y):
+    """q (B, 3H) = h u; h (B, H), bu (B, 3H); others (B, T, H), gates (B, T, 3H) with p in it."""
     H = h.shape[1]
     one = h.dtype.type(1)
     for b in range(h.shape[0]):
@@ -30,11 +30,11 @@ def _step(q, bu, ends, t, h, past, gates, seen, y):
             q_n[:], after[:] = 0, 0
             continue
         a, state = gates[b, t], h[b]
-        for k in range(2 * H):
-            a[k] = sigmoid(a[k] + q[b, k] + bu[k])
         r, z, n = a[:H], a[H:2 * H], a[2 * H:]
-        for k in range(H):
-            q_n[k] = q[b, 2 * H + k] + bu[2 * H + k]
+        for k in range(3 * H):
+            q[b, k] += bu[b, k]
+        add_sigmoid(a[:2 * H], q[b, :2 * H])
+        q_n[:] = q[b, 2 * H:]
         for k in range(H):
             n[k] = tanh(n[k] + r[k] * q_n[k])
         for k in range(H):
@@ -43,11 +43,12 @@ def _step(q, bu, ends, t, h, past, gates, seen, y):
 
 
 @kernel
-def _step_back(dy, ends, t, past, gates, seen, dh, dp, dq):
-    """dh (B, H), dp and dq (B, T, 3H): of dh a token leaves what it passes on, padding all."""
+def _step_back(t, ends, s, dh, dq, dp, dy, past, gates, seen):
+    """s, dh (B, H), dp, dq (B, T, 3H). A token leaves z of dh for the one before, padding all."""
     H = dh.shape[1]
     one = dy.dtype.type(1)
     for b in range(dh.shape[0]):
+        add(s[b], dh[b])
         if t >= ends[b]:
             dp[b, t], dq[b, t] = 0, 0
             continue
@@ -55,8 +56,7 @@ def _step_back(dy, ends, t, past, gates, seen, dh, dp, dq):
         q_n, before = seen[b, t], past[b, t]
         r, z, n = a[:H], a[H:2 * H], a[2 * H:]
         dr, dz, dn = d[:H], d[H:2 * H], d[2 * H:]
-        for k in range(H):
-            g[k] += dy[b, t, k]
+        add(dy[b, t], g)
         for k in range(H):
             dn[k] = g[k] * (one - z[k]) * (one - n[k] * n[k])
         for k in range(H):
@@ -75,17 +75,10 @@ def gru(x, h, w, u, b=None, bu=None, lengths=None, *, reverse=False):
     B, T, H = check_recurrence("gru", x, (h,), w, u, (b, bu), lengths, gates=3)
     x, ends = without_padding("gru", x, lengths)
     gates, _ = linear(x, w, b)                                  # (B, T, 3H)
-    h, q, shift = own(h), empty((B, 3 * H), gates.dtype), or_zeros(bu, u[0])
+    h, q = own(h), empty((B, 3 * H), gates.dtype)
+    each_bu = own(np.broadcast_to(or_zeros(bu, u[0]), q.shape))
     past, seen, y = (empty((B, T, H), gates.dtype) for _ in range(3))
-
-    def part(rows):
-        pieces = strips(u, len(q[rows]))
-        arrays = [a[rows] for a in (h, past, gates, seen, y)]
-        for t in in_order(T, reverse):
-            times(h[rows], pieces, out=q[rows])
-            _step(q[rows], shift, ends[rows], t, *arrays)
-
-    shared_out(part, B, B * T * u.size)
+    forward_in_time(_step, u, in_order(T, reverse), ends, q, h, each_bu, past, gates, seen, y)
     biases = b is not None, bu is not None
     return (y, h), (x, w, u, biases, ends, past, gates, seen, reverse)
 
@@ -95,12 +88,8 @@ def gru_backward(dy, saved):
     dy, dh = dy
     expect("gru_backward", "dy", dy, past.shape)
     dy, dh, dp, dq = np.ascontiguousarray(dy), own(dh), empty_like(gates), empty_like(gates)
-
-    def step_back(rows, t):
-        _step_back(dy[rows], ends[rows], t, past[rows], gates[rows], seen[rows], dh[rows],
-                   dp[rows], dq[rows])
-
-    through_time(step_back, dh, dq, u, in_order(past.shape[1], not reverse))
+    back_in_time(_step_back, u, in_order(past.shape[1], not reverse), ends, dh, dq, dp, dy,
+                 past, gates, seen)
     dx, dw, db = input_gradients(dp, x, w, has_b)
     du = weight_gradient(as_rows(past), as_rows(dq), u)
     return dx, dh, dw, du, db, as_rows(dq).sum(axis=0) if has_bu else None, None

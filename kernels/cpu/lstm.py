@@ -8,11 +8,10 @@ no longer proves that they do not overlap, and gives SIMD up.
 
 import numpy as np
 
-from kernels.cpu.attention import shared_out
 from kernels.cpu.compile import kernel
 from kernels.cpu.linear import linear, weight_gradient
 from kernels.cpu.memory import empty
-from kernels.cpu.rnn import input_gradients, own, strips, through_time, times, without_padding
+from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, own, without_padding
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.scalar import sigmoid, tanh
 from nanollm.ops.checks import expect
@@ -20,7 +19,19 @@ from nanollm.ops.rnn import check_recurrence, in_order
 
 
 @kernel
-def _step(s, ends, t, h, c, past, cells, gates, shown, y):
+def add_sigmoid(a, s):                           # (K,) twice: a = σ(a + s)
+    for k in range(a.size):
+        a[k] = sigmoid(a[k] + s[k])
+
+
+@kernel
+def add_tanh(a, s):                              # (K,) twice: a = tanh(a + s)
+    for k in range(a.size):
+        a[k] = tanh(a[k] + s[k])
+
+
+@kernel
+def _step(t, ends, s, h, c, past, cells, gates, shown, y):
     """s (B, 4H) = h u; h, c (B, H); the others (B, T, H), gates (B, T, 4H) with x w + b in it."""
     H = h.shape[1]
     for b in range(h.shape[0]):
@@ -30,13 +41,10 @@ def _step(s, ends, t, h, c, past, cells, gates, shown, y):
             tanh_c[:], after[:] = 0, 0
             continue
         a, state, cell = gates[b, t], h[b], c[b]
-        for k in range(2 * H):
-            a[k] = sigmoid(a[k] + s[b, k])
-        for k in range(2 * H, 3 * H):
-            a[k] = tanh(a[k] + s[b, k])
-        for k in range(3 * H, 4 * H):
-            a[k] = sigmoid(a[k] + s[b, k])
         i, f, g, o = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+        add_sigmoid(a[:2 * H], s[b, :2 * H])
+        add_tanh(g, s[b, 2 * H:3 * H])
+        add_sigmoid(o, s[b, 3 * H:])
         for k in range(H):
             cell[k] = f[k] * cell[k] + i[k] * g[k]
         for k in range(H):
@@ -47,11 +55,12 @@ def _step(s, ends, t, h, c, past, cells, gates, shown, y):
 
 
 @kernel
-def _step_back(dy, ends, t, cells, gates, shown, dh, dc, da):
-    """dh, dc (B, H), da (B, T, 4H): dh is taken by a token and goes on through padding."""
+def _step_back(t, ends, s, dh, da, dc, dy, cells, gates, shown):
+    """s, dh, dc (B, H), da (B, T, 4H). A token takes all of dh, through padding it goes on."""
     H = dh.shape[1]
     one = dy.dtype.type(1)
     for b in range(dh.shape[0]):
+        add(s[b], dh[b])
         if t >= ends[b]:
             da[b, t] = 0
             continue
@@ -59,8 +68,7 @@ def _step_back(dy, ends, t, cells, gates, shown, dh, dc, da):
         tanh_c, cell = shown[b, t], cells[b, t]
         i, f, g, o = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
         di, df, dg, do = d[:H], d[H:2 * H], d[2 * H:3 * H], d[3 * H:]
-        for k in range(H):
-            gh[k] += dy[b, t, k]
+        add(dy[b, t], gh)
         for k in range(H):
             gc[k] += gh[k] * o[k] * (one - tanh_c[k] * tanh_c[k])
         for k in range(H):
@@ -83,14 +91,7 @@ def lstm(x, h, c, w, u, b=None, lengths=None, *, reverse=False):
     h, c, s = own(h), own(c), empty((B, 4 * H), gates.dtype)
     past, cells, shown, y = (empty((B, T, H), gates.dtype) for _ in range(4))
 
-    def part(rows):
-        pieces = strips(u, len(s[rows]))
-        arrays = [a[rows] for a in (h, c, past, cells, gates, shown, y)]
-        for t in in_order(T, reverse):
-            times(h[rows], pieces, out=s[rows])
-            _step(s[rows], ends[rows], t, *arrays)
-
-    shared_out(part, B, B * T * u.size)
+    forward_in_time(_step, u, in_order(T, reverse), ends, s, h, c, past, cells, gates, shown, y)
     return (y, h, c), (x, w, u, b is not None, ends, past, cells, gates, shown, reverse)
 
 
@@ -99,11 +100,7 @@ def lstm_backward(dy, saved):
     dy, dh, dc = dy
     expect("lstm_backward", "dy", dy, past.shape)
     dy, dh, dc, da = np.ascontiguousarray(dy), own(dh), own(dc), empty_like(gates)
-
-    def step_back(rows, t):
-        _step_back(dy[rows], ends[rows], t, cells[rows], gates[rows], shown[rows], dh[rows],
-                   dc[rows], da[rows])
-
-    through_time(step_back, dh, da, u, in_order(past.shape[1], not reverse))
+    back_in_time(_step_back, u, in_order(past.shape[1], not reverse), ends, dh, da, dc, dy,
+                 cells, gates, shown)
     dx, dw, db = input_gradients(da, x, w, has_bias)
     return dx, dh, dc, dw, weight_gradient(as_rows(past), as_rows(da), u), db, None

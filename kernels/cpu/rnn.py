@@ -26,23 +26,20 @@ SMALL = 10 ** 6                                  # multiplications
 NARROW = 16                                      # columns: a SIMD register of float32
 
 
-def strips(u, n):
-    """u (K, N) as (N / W, K, W), W columns a strip: n rows times a strip is a SMALL product.
+def strips(u, out):
+    """u (K, N) and out (n, N) in W columns a piece: (N / W, K, W), (N / W, n, W).
 
-    One strip if no W of at least NARROW columns does it.
+    np.matmul(h, *strips(u, out)) is out = h u: a SMALL product a piece, or a single one if no W of
+    at least NARROW columns is small enough. The pieces of u are copies, those of out are views.
     """
-    K, N = u.shape
+    (K, N), n = u.shape, len(out)
     W = N
     while n * K * W > SMALL and W % (2 * NARROW) == 0:
         W //= 2
     W = W if n * K * W <= SMALL else N
-    return np.ascontiguousarray(u.reshape(K, N // W, W).swapaxes(0, 1))
-
-
-def times(h, pieces, out):
-    """out (n, N) = h (n, K) u, u in strips."""
-    count, _, W = pieces.shape
-    np.matmul(h, pieces, out=out.reshape(len(out), count, W).swapaxes(0, 1))
+    pieces = empty((N // W, K, W), u.dtype)
+    _cut(u, pieces)
+    return pieces, out.reshape(n, N // W, W).swapaxes(0, 1)
 
 
 def without_padding(op, x, lengths):
@@ -63,14 +60,22 @@ def own(h):
 
 
 @kernel
-def pass_on(s, dh):                              # (B, H) twice: dh += s, what the step after left
-    for b in range(dh.shape[0]):
-        for k in range(dh.shape[1]):
-            dh[b, k] += s[b, k]
+def _cut(u, pieces):                             # (K, N) → (N / W, K, W)
+    count, K, W = pieces.shape
+    for i in range(count):
+        for k in range(K):
+            for n in range(W):
+                pieces[i, k, n] = u[k, i * W + n]
 
 
 @kernel
-def _step(s, ends, t, h, past, y):               # (B, H), (B,), (B, H), (B, T, H) twice
+def add(s, g):                                   # (H,) twice: g += s
+    for k in range(g.size):
+        g[k] += s[k]
+
+
+@kernel
+def _step(t, ends, s, h, past, y):               # (B,), (B, H) twice, (B, T, H) twice
     """y comes with x w + b in it, s with h u."""
     for b in range(h.shape[0]):
         past[b, t] = h[b]
@@ -84,11 +89,12 @@ def _step(s, ends, t, h, past, y):               # (B, H), (B,), (B, H), (B, T, 
 
 
 @kernel
-def _step_back(dy, y, ends, t, dh, da):          # (B, T, H) twice, (B,), (B, H), (B, T, H)
-    """dh is taken by a token and goes on through padding."""
+def _step_back(t, ends, s, dh, da, dy, y):       # (B,), (B, H) twice, (B, T, H) three times
+    """s is what the step after sends back. A token takes all of dh, through padding it goes on."""
     one = y.dtype.type(1)
     for b in range(dh.shape[0]):
         out, g = da[b, t], dh[b]
+        add(s[b], g)
         if t < ends[b]:
             for k in range(g.size):
                 out[k] = (dy[b, t, k] + g[k]) * (one - y[b, t, k] * y[b, t, k])
@@ -103,13 +109,7 @@ def rnn(x, h, w, u, b=None, lengths=None, *, reverse=False):
     y, _ = linear(x, w, b)                                      # (B, T, H)
     past, s, h = empty_like(y), empty((B, H), y.dtype), own(h)
 
-    def part(rows):
-        pieces = strips(u, len(s[rows]))
-        for t in in_order(T, reverse):
-            times(h[rows], pieces, out=s[rows])
-            _step(s[rows], ends[rows], t, h[rows], past[rows], y[rows])
-
-    shared_out(part, B, B * T * u.size)
+    forward_in_time(_step, u, in_order(T, reverse), ends, s, h, past, y)
     return (y, h), (x, w, u, b is not None, ends, past, y, reverse)
 
 
@@ -118,28 +118,36 @@ def rnn_backward(dy, saved):
     dy, dh = dy
     expect("rnn_backward", "dy", dy, y.shape)
     dy, dh, da = np.ascontiguousarray(dy), own(dh), empty_like(y)
-
-    def step_back(rows, t):
-        _step_back(dy[rows], y[rows], ends[rows], t, dh[rows], da[rows])
-
-    through_time(step_back, dh, da, u, in_order(y.shape[1], not reverse))
+    back_in_time(_step_back, u, in_order(y.shape[1], not reverse), ends, dh, da, dy, y)
     dx, dw, db = input_gradients(da, x, w, has_bias)
     return dx, dh, dw, weight_gradient(as_rows(past), as_rows(da), u), db, None
 
 
-def through_time(step_back, dh, da, u, order):
-    """step_back(rows, t) fills da (B, T, N) and takes from dh (B, H), to which da uᵀ is added."""
-    B, H = dh.shape
-    s = empty((B, H), dh.dtype)
+def forward_in_time(step, u, order, ends, s, h, *arrays):
+    """For each t: s (B, N) = h u, then step(t, ends, s, h, *arrays); all have the B rows."""
+    def part(rows):
+        mine = [a[rows] for a in (ends, s, h, *arrays)]
+        pieces, out = strips(u, s[rows])
+        for t in order:
+            np.matmul(h[rows], pieces, out=out)
+            step(t, *mine)
+
+    shared_out(part, len(h), len(h) * len(order) * u.size)
+
+
+def back_in_time(step_back, u, order, ends, dh, da, *arrays):
+    """For each t: step_back(t, ends, s, dh, da, *arrays), then s (B, H) = da uᵀ; s joins dh."""
+    s = np.zeros_like(dh)
 
     def part(rows):
-        pieces = strips(u.T, len(s[rows]))
+        mine = [a[rows] for a in (ends, s, dh, da, *arrays)]
+        pieces, out = strips(u.T, s[rows])
         for t in order:
-            step_back(rows, t)
-            times(da[rows, t], pieces, out=s[rows])
-            pass_on(s[rows], dh[rows])
+            step_back(t, *mine)
+            np.matmul(da[rows, t], pieces, out=out)
+        dh[rows] += s[rows]
 
-    shared_out(part, B, B * len(order) * u.size)
+    shared_out(part, len(dh), len(dh) * len(order) * u.size)
 
 
 def input_gradients(da, x, w, has_bias):

@@ -1,6 +1,8 @@
 """The ops on device arrays, in numba.cuda: each file carries the name of the page it makes fast.
 
-Not yet complete: an op that is not here is refused by name (backend.lookup), never replaced.
+Beside them: device.py (the door to numba.cuda), block.py (blocks, sums over a block, launches),
+arrays.py and flat.py (memory), products.py (the matrix product), vectors.py and registers.py (loads
+of 16 bytes, results in registers), ladder.py and tensor_cores.py (other products, to compare).
 """
 
 from kernels.cuda.arrays import activate, array, empty, numpy, ones, zeros

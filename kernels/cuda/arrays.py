@@ -19,7 +19,7 @@ from collections import defaultdict
 import numpy as np
 
 from kernels.cuda.block import by_entry, flat
-from kernels.cuda.device import SIMULATED, cuda
+from kernels.cuda.device import FAILURE, SIMULATED, cuda, failed
 
 INTERFACE = "__array_interface__" if SIMULATED else "__cuda_array_interface__"
 idle = defaultdict(list)                         # size in bytes → pieces of memory of that size
@@ -45,9 +45,12 @@ def take(size):
         pass
     try:
         return cuda.device_array(size, np.uint8)
-    except cuda.cudadrv.driver.CudaAPIError:     # out of memory
+    except FAILURE:                              # out of memory
         release()
+    try:
         return cuda.device_array(size, np.uint8)
+    except FAILURE as error:
+        raise failed(error) from None
 
 
 def release():
@@ -89,7 +92,10 @@ def array(x):
         return x
     x = np.asarray(x, order="C")
     y = empty(x.shape, x.dtype)
-    y.copy_to_device(x)
+    try:
+        y.copy_to_device(x)
+    except FAILURE as error:
+        raise failed(error) from None
     if x.dtype.kind in "iu":
         y.original = x.copy()                    # a view of y has none
     return y
@@ -102,8 +108,17 @@ def host(x):
 
 
 def numpy(x):
-    """A NumPy array with the numbers of the device's array x. Waits for the kernels before it."""
-    return x.copy_to_host()
+    """A NumPy array with the numbers of the device's array x. Waits for the kernels before it.
+
+    A NumPy array is returned as it is. Raises InputError if a kernel failed: a device does not say
+    so before it is waited for.
+    """
+    if isinstance(x, np.ndarray | np.generic):
+        return x
+    try:
+        return x.copy_to_host()
+    except FAILURE as error:
+        raise failed(error) from None
 
 
 @cuda.jit

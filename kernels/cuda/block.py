@@ -15,8 +15,10 @@ The order of additions is fixed in both, so that equal inputs give equal bits.
 """
 
 import math
+from collections import Counter
+from contextlib import contextmanager
 
-from kernels.cuda.device import SIMULATED, cuda
+from kernels.cuda.device import FAILURE, SIMULATED, cuda, failed
 
 WARP = 32                                        # threads that run in step, on every GPU
 THREADS = 8 if SIMULATED else 128                # of a block: a power of two, fixed when compiled
@@ -41,7 +43,26 @@ def launch(kernel, blocks, *arguments):
 def launch_grid(kernel, grid, threads, *arguments):
     """Run kernel(*arguments) in a grid of blocks of threads, each a number or up to three."""
     if math.prod(grid) if isinstance(grid, tuple) else grid:     # the driver refuses to run none
-        kernel[grid, threads](*arguments)
+        for counter in counters:
+            counter[kernel.py_func.__name__.lstrip("_")] += 1
+        try:
+            kernel[grid, threads](*arguments)
+        except FAILURE as error:
+            raise failed(error) from None
+
+
+counters = []                                    # of the `with counted()` blocks that are open
+
+
+@contextmanager
+def counted():
+    """Yields a Counter {kernel: launches} of the launches inside the `with` block."""
+    counter = Counter()
+    counters.append(counter)
+    try:
+        yield counter
+    finally:
+        counters.remove(counter)
 
 
 def as_rows(x):

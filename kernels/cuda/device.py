@@ -72,5 +72,20 @@ def unusable(reason):
     return InputError(f"backend cuda: {reason}; {INSTEAD}")
 
 
+class SimulatedFailure(Exception):
+    """Stands for the driver's error in the simulator, which has no driver."""
+
+
+def failed(error):
+    """The driver's error in one line that says what to do."""
+    words = " ".join(str(error).split())
+    if "OUT_OF_MEMORY" in words:
+        return InputError("the GPU's memory is full: take a smaller --batch or --context, or end "
+                          "what else is using it")
+    return InputError(f"the GPU failed ({words}), and this process cannot go on with it; the last "
+                      "checkpoint of a run is whole: start again, with --resume")
+
+
 cuda = find()
 SIMULATED = isinstance(cuda, Simulator)
+FAILURE = SimulatedFailure if SIMULATED else cuda.cudadrv.driver.CudaAPIError

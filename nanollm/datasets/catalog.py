@@ -21,7 +21,7 @@ def text(source, *, quiet=False):
         raise InputError(f"{source} is a folder: expected a text file")
     path = Path(source) if local and os.path.isfile(source) else get(source, quiet=quiet)
     try:
-        found = content_of(path).decode("utf-8-sig")        # without the mark some editors put
+        found = content_of(path).decode("utf-8-sig" if local else REGISTRY[source].encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at "
                          f"position {error.start}; save it as UTF-8 first") from None

@@ -19,6 +19,7 @@ class Dataset:
     file: str = ""              # its name in $NANOLLM_DATA and data/cache; "" if embedded
     size: int = 0               # bytes
     sha256: str = ""
+    encoding: str = "utf-8-sig"     # utf-8, without the mark some editors put
 
     @property
     def url(self):
@@ -67,4 +68,44 @@ REGISTRY = {data.name: data for data in [
         "ch02/02_bonus_bytepair-encoder/gpt2_model/vocab.bpe",
         "gpt2_vocab.bpe", 456_318,
         "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"),
+    Dataset(
+        "cmudict-train", "CMUdict, split g014b2b, to learn from: 106,837 words and how they sound",
+        "CMUdict's own, BSD-2-Clause style (repository BSD-3-Clause)",
+        "AdolfVonKleist/Phonetisaurus@f08d3dfb10b8d619e665a9581d2a327bcc2504f7:"
+        "test/g014b2b/g014b2b.train",
+        "g014b2b.train", 2_717_073,
+        "5882433c3a14a9a0614b5f724ce74872851092e816852c82d6b74913b2085384"),
+    Dataset(
+        "cmudict-test", "CMUdict, split g014b2b, to be tested on: 12,000 words, all they sound like",
+        "CMUdict's own, BSD-2-Clause style (repository BSD-3-Clause)",
+        "AdolfVonKleist/Phonetisaurus@f08d3dfb10b8d619e665a9581d2a327bcc2504f7:"
+        "test/g014b2b/g014b2b.ref",
+        "g014b2b.ref", 299_283,
+        "b1f24ab99ae8be1d37ee951984646a248c4fd5ae8b0a24a2f4ba2cfa0e2fc46a"),
+    Dataset(
+        "rt-polarity", "10,662 sentences of movie reviews, half of praise and half of blame",
+        "CC BY 4.0",
+        "harvardnlp/sent-conv-torch@d61ded09c99c0199d8c5bca946cd65864de2b296:data/rt-polarity.all",
+        "rt-polarity.all", 1_259_719,
+        "b8846c3bbd59241f901efdc58f7c515e4b280ab3561fd1858caa5aa48da95a8a", "cp1252"),
+    Dataset(
+        "scan-train", "SCAN, simple split, to learn from: 16,728 commands and their actions",
+        "BSD (Facebook)",
+        "brendenlake/SCAN@c4b756cbc010d75c912f16c42c8f15dc6b7e6c8f:"
+        "simple_split/tasks_train_simple.txt",
+        "scan_simple_train.txt", 3_267_938,
+        "941bb8a088c5f53ceff12fde902dc008933cf0c4203cc672c47b5f79d73262dd"),
+    Dataset(
+        "scan-test", "SCAN, simple split, to be tested on: 4,182 commands and their actions",
+        "BSD (Facebook)",
+        "brendenlake/SCAN@c4b756cbc010d75c912f16c42c8f15dc6b7e6c8f:"
+        "simple_split/tasks_test_simple.txt",
+        "scan_simple_test.txt", 812_450,
+        "1fe1c8f5a19d0dc40e41bab94278f45f66f3dc415a978bd29855a23440610fc6"),
+    Dataset(
+        "clinc150", "CLINC150: 23,700 requests to an assistant, 150 intents and out of scope",
+        "CC BY 3.0",
+        "clinc/oos-eval@828f8093932c8fe6ca7936c3d2e52903b1c523de:data/data_full.json",
+        "clinc150_full.json", 2_495_390,
+        "36923c3705a59e08fe9c3883d8bc2dd966ef93e22cb78ac41171782a698d56e0"),
 ]}

@@ -1,6 +1,7 @@
 """A whole training and a whole generation on the device, held against the reference's."""
 
 import csv
+import json
 import math
 from dataclasses import replace
 
@@ -9,9 +10,9 @@ import pytest
 
 from judges import agree
 from kernels import cuda
-from kernels.cuda import flat
+from kernels.cuda import arrays, block, device, flat
 from nanollm import backend, checkpoint, generate, optim, presets, text, train
-from nanollm.cli import launches
+from nanollm.cli import bench, bench_cuda, main
 from nanollm.errors import InputError
 from nanollm.models.gpt import GPT, GPTConfig
 from nanollm.parallel import loss_and_gradients
@@ -72,9 +73,9 @@ def test_the_optimizer_takes_two_launches_whatever_the_number_of_parameters():
     state = optim.adamw_state(model.parameters())
     _, gradients = loss_and_gradients(model, *batch())
     gradients = cuda.gather(gradients)
-    with launches.counted() as seen:
+    with block.counted() as seen:
         optim.adamw(model.parameters(), gradients, state, lr=0.01)
-    assert seen == {"_adamw": 2}
+    assert seen["adamw"] == 2
 
 
 def test_parameters_live_in_one_array_and_loaded_ones_move_there():
@@ -133,3 +134,68 @@ def test_a_model_moves_from_one_backend_to_the_other_and_back():
         model.to()
         for path, a in model.state_dict().items():
             np.testing.assert_array_equal(a, before[path])
+
+
+@pytest.mark.parametrize("words, line", [
+    ("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY", "the GPU's memory is full: take"),
+    ("[700] Call to cuMemcpyDtoH results in\nCUDA_ERROR_ILLEGAL_ADDRESS", "the GPU failed .*--resume"),
+])
+def test_a_failing_device_gives_one_line_and_leaves_the_last_checkpoint(words, line, tmp_path,
+                                                                        monkeypatch):
+    def fail(*_, **__):
+        raise device.FAILURE(words)
+
+    def fail_at(t):
+        if t.step == 2:
+            monkeypatch.setattr(arrays.cuda.devicearray.FakeCUDAArray, "copy_to_host", fail)
+        return step(t)
+    file, step = tmp_path / "text.txt", train.step
+    file.write_text(TEXT)
+    monkeypatch.setattr(train, "step", fail_at)
+    with pytest.raises(InputError, match=line) as error:
+        train.run(train.begin(replace(SMALL, data=str(file)), tmp_path / "a", quiet=True),
+                  quiet=True)
+    assert "\n" not in str(error.value)
+    assert checkpoint.step_folders(tmp_path / "a")[-1].name == "step-000002"
+
+
+def test_memory_that_cannot_be_had_is_asked_for_again_after_idle_memory_was_released(monkeypatch):
+    cuda.empty((20, 300))
+    asked = []
+
+    def refuse_once(size, dtype):
+        asked.append(any(arrays.idle.values()))
+        raise device.FAILURE("CUDA_ERROR_OUT_OF_MEMORY")
+    monkeypatch.setattr(arrays, "cuda", type("", (), {"device_array": staticmethod(refuse_once)}))
+    with pytest.raises(InputError, match="memory is full"):
+        arrays.take(123_456)
+    assert asked == [True, False]
+
+
+def test_the_bench_measures_every_part(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    tiny = GPTConfig(vocab=5, context=11, width=4, heads=2, depth=1)
+    tables = bench_cuda.tables
+    monkeypatch.setattr(bench, "sizes", lambda args: [("tiny", tiny, 1)])
+    monkeypatch.setattr(bench_cuda, "tables", lambda parts, sizes: tables(parts, sizes, 5))
+    monkeypatch.setattr(bench_cuda, "rival", lambda: None)
+    monkeypatch.setattr(bench_cuda.training, "__defaults__", (0,))
+    monkeypatch.setattr("kernels.cuda.ladder.milliseconds", lambda run, *arguments, times=1: (
+        run(*arguments), 0.5)[1])
+    monkeypatch.setattr("kernels.cuda.ceilings.milliseconds", lambda run, times=1: (run(), 0.5)[1])
+    assert main(["bench", "all", "--backend", "cuda", "--json", "out.json"]) == 0
+    tables = json.loads((tmp_path / "out.json").read_text())["tables"]
+    assert list(tables) == ["ceilings of this card", "matrix product, float32", "ops",
+                            "training step", "generation"]
+    assert {"adamw_", "self_attention", "self_attention backward"} <= {
+        row["op"] for row in tables["ops"]}
+    assert tables["training step"][0]["launches"] > 40
+    assert "share of ceiling" in capsys.readouterr().out
+
+
+def test_the_check_covers_steps_and_finds_what_is_wrong(monkeypatch, capsys):
+    assert main(["check", "clip_factor", "dropout", "--backend", "cuda", "--seed", "3"]) == 0
+    assert "all is well" in capsys.readouterr().out
+    monkeypatch.setattr(cuda, "clip_factor", lambda squared, *, limit, most=1.0: squared)
+    assert main(["check", "clip_factor", "--backend", "cuda"]) == 1
+    assert "WRONG" in capsys.readouterr().out
