@@ -1,6 +1,8 @@
 # make demo    train a small GPT on real English for about two minutes, and read what it writes
 # make test    all tests
-# Both make the environment .venv first, if it is not there.
+# make ptx     compile every CUDA kernel for three generations of GPUs; no GPU is needed
+# make gpu     on a machine with one: check every op on it, then time everything
+# All make the environment they need first, if it is not there.
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -24,6 +26,20 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(READY)
 
+ptx: .venv-gpu/ready
+	.venv-gpu/bin/python tests/ptx.py
+
+gpu: .venv-gpu/ready
+	.venv-gpu/bin/python -m nanollm check --backend cuda
+	.venv-gpu/bin/python -m nanollm bench all --backend cuda --json bench-cuda.json
+
+.venv-gpu/ready: requirements.txt requirements-gpu.txt pyproject.toml
+	@echo "setting up .venv-gpu: CUDA's compiler and libraries, about 800 MB"
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements.txt -r requirements-gpu.txt
+	@touch .venv-gpu/ready
+
 # PyTorch is an oracle and a rival, never a dependency: it lives in an environment of its own.
 torch: .venv-torch/ready
 	.venv-torch/bin/python -m pytest -q tests/bench
@@ -36,7 +52,7 @@ torch: .venv-torch/ready
 	@touch .venv-torch/ready
 
 clean:
-	rm -rf .venv .venv-torch runs *.egg-info
+	rm -rf .venv .venv-gpu .venv-torch runs *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: demo test notebooks torch clean
+.PHONY: demo test notebooks ptx gpu torch clean

@@ -735,7 +735,8 @@ STEPS = [
 
     ("clip_factor", "above the limit", lambda r: ([9 + r.normal() ** 2], {"limit": 1.5})),
     ("clip_factor", "below the limit", lambda r: ([r.normal() ** 2], {"limit": 1e6})),
-    ("clip_factor", "mean of four", lambda r: ([9 + r.normal() ** 2], {"limit": 1.5, "most": 0.25})),
+    ("clip_factor", "mean of four",
+     lambda r: ([99 + r.normal() ** 2], {"limit": 1.5, "most": 0.25})),
     ("clip_factor", "no gradient", lambda r: ([0 * r.normal()], {"limit": 1})),
     ("clip_factor", "limit 0", lambda r: ([r.normal() ** 2], {"limit": 0})),
     ("clip_factor", "no limit", lambda r: ([r.normal() ** 2], {"limit": None})),

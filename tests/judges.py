@@ -50,9 +50,9 @@ def check_gradient(case, judged=None):
 
 @contextmanager
 def poisoned(name):
-    """Inside, all memory that the backend's `empty` lends is full of NaN: what is not written shows.
+    """Inside, all memory that cuda's `empty` lends is full of NaN: what is not written shows.
 
-    (The buffers of kernels.cpu are poisoned by its own tests.)
+    (Other backends: nothing; the buffers of kernels.cpu are poisoned by its own tests.)
     """
     if name != "cuda":
         yield

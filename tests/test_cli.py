@@ -107,7 +107,8 @@ def test_training_refuses_bad_input(options, words, capsys):
     (["info", "nothing"], "neither the folder of a run nor a model"),
     (["info", "."], "is not the folder of a run"),
     (["check", "softmaxx"], "no op 'softmaxx'; ops are add, mul"),
-    (["bench"], "all|ops|train|generate"), (["bench", "train", "--setting", "5"], "invalid choice: 5"),
+    (["bench"], "all|ops|train|generate"),
+    (["bench", "train", "--setting", "5"], "invalid choice: 5"),
     (["bench", "train", "--preset", "huge"], "no preset 'huge'"),
     (["bench", "train", "--json", "no/x.json"], "cannot write no/x.json (No such file")])
 def test_every_command_refuses_bad_input(argv, words, capsys):

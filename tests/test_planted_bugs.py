@@ -225,7 +225,7 @@ STEP = [
      [test_facts.test_a_squared_norm_does_not_lose_small_entries]),
     ("clip_factor", "math.sqrt(squared)", "squared", "clip_factor",
      [test_facts.test_clipping_shortens_a_gradient_to_the_limit_and_leaves_short_ones]),
-    ("clip_factor", "limit and most * norm > limit", "limit", "clip_factor",   # short ones lengthened
+    ("clip_factor", "limit and most * norm > limit", "limit", "clip_factor",
      [test_facts.test_clipping_shortens_a_gradient_to_the_limit_and_leaves_short_ones]),
     ("attention_step_", "keys[:length + 1], values[:length + 1]", "keys[:length], values[:length]",
      "attention_step_", [test_fused.test_a_decoding_step_is_the_last_row_of_the_whole_block]),

@@ -31,8 +31,8 @@ def add_tanh(a, s):                              # (K,) twice: a = tanh(a + s)
 
 
 @kernel
-def _step(t, ends, s, h, c, past, cells, gates, shown, y):
-    """s (B, 4H) = h u; h, c (B, H); the others (B, T, H), gates (B, T, 4H) with x w + b in it."""
+def _step(t, ends, gates, s, h, c, bias, past, cells, shown, y):
+    """gates (B, T, 4H) = x w, s (B, 4H) = h u, bias (B, 4H); h, c (B, H); the others (B, T, H)."""
     H = h.shape[1]
     for b in range(h.shape[0]):
         past[b, t], cells[b, t] = h[b], c[b]
@@ -42,6 +42,7 @@ def _step(t, ends, s, h, c, past, cells, gates, shown, y):
             continue
         a, state, cell = gates[b, t], h[b], c[b]
         i, f, g, o = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+        add(bias[b], a)
         add_sigmoid(a[:2 * H], s[b, :2 * H])
         add_tanh(g, s[b, 2 * H:3 * H])
         add_sigmoid(o, s[b, 3 * H:])

@@ -15,7 +15,7 @@ import numpy as np
 
 from kernels.cpu.attention import shared_out
 from kernels.cpu.compile import kernel
-from kernels.cpu.linear import linear, product, weight_gradient
+from kernels.cpu.linear import product, weight_gradient
 from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.scalar import tanh
@@ -23,23 +23,28 @@ from nanollm.ops.checks import expect
 from nanollm.ops.rnn import check_lengths, check_recurrence, in_order
 
 SMALL = 10 ** 6                                  # multiplications
-NARROW = 16                                      # columns: a SIMD register of float32
+NARROW, WIDE = 16, 64                            # columns: the least and the most of a strip
 
 
-def strips(u, out):
-    """u (K, N) and out (n, N) in W columns a piece: (N / W, K, W), (N / W, n, W).
+def strips(u, n):
+    """u (K, N) as (N / W, K, W), strips of W columns: n rows times one of them is SMALL.
 
-    np.matmul(h, *strips(u, out)) is out = h u: a SMALL product a piece, or a single one if no W of
-    at least NARROW columns is small enough. The pieces of u are copies, those of out are views.
+    One strip if no W of at least NARROW columns is small enough, or divides N.
     """
-    (K, N), n = u.shape, len(out)
+    K, N = u.shape
     W = N
-    while n * K * W > SMALL and W % (2 * NARROW) == 0:
+    while (W > WIDE or n * K * W > SMALL) and W % (2 * NARROW) == 0:
         W //= 2
     W = W if n * K * W <= SMALL else N
     pieces = empty((N // W, K, W), u.dtype)
     _cut(u, pieces)
-    return pieces, out.reshape(n, N // W, W).swapaxes(0, 1)
+    return pieces
+
+
+def in_strips(y, pieces):
+    """A view of y (..., n, N) into which np.matmul writes x times `pieces`: (..., N / W, n, W)."""
+    count, _, W = pieces.shape
+    return y.reshape(*y.shape[:-1], count, W).swapaxes(-2, -3)
 
 
 def without_padding(op, x, lengths):
@@ -47,7 +52,7 @@ def without_padding(op, x, lengths):
     B, T, _ = x.shape
     check_lengths(op, lengths, T)
     if lengths is None:
-        return x, np.full(B, T)
+        return np.ascontiguousarray(x), np.full(B, T)
     live = np.arange(T)[:, None] < lengths[:, None, None]       # (B, T, 1)
     return np.where(live, x, x.dtype.type(0)), lengths.astype(np.int64)
 
@@ -57,6 +62,13 @@ def own(h):
     copy = empty_like(h)
     copy[...] = h
     return copy
+
+
+def on_rows(b, B, N, dtype):
+    """b (N,), zeros if it is None, for each of B rows."""
+    rows = empty((B, N), dtype)
+    rows[...] = 0 if b is None else b
+    return rows
 
 
 @kernel
@@ -75,12 +87,13 @@ def add(s, g):                                   # (H,) twice: g += s
 
 
 @kernel
-def _step(t, ends, s, h, past, y):               # (B,), (B, H) twice, (B, T, H) twice
-    """y comes with x w + b in it, s with h u."""
+def _step(t, ends, y, s, h, bias, past):         # (B,), (B, T, H), (B, H) three times, (B, T, H)
+    """y_t comes with x_t w in it, s with h u."""
     for b in range(h.shape[0]):
         past[b, t] = h[b]
         state, after = h[b], y[b, t]
         if t < ends[b]:
+            add(bias[b], after)
             for k in range(state.size):
                 after[k] = tanh(after[k] + s[b, k])
             state[:] = after
@@ -106,10 +119,9 @@ def _step_back(t, ends, s, dh, da, dy, y):       # (B,), (B, H) twice, (B, T, H)
 def rnn(x, h, w, u, b=None, lengths=None, *, reverse=False):
     B, T, H = check_recurrence("rnn", x, (h,), w, u, (b,), lengths)
     x, ends = without_padding("rnn", x, lengths)
-    y, _ = linear(x, w, b)                                      # (B, T, H)
-    past, s, h = empty_like(y), empty((B, H), y.dtype), own(h)
-
-    forward_in_time(_step, u, in_order(T, reverse), ends, s, h, past, y)
+    h, bias = own(h), on_rows(b, B, H, x.dtype)
+    s, (y, past) = empty_like(h), empty((2, B, T, H), x.dtype)
+    forward_in_time(_step, x, w, u, in_order(T, reverse), ends, y, s, h, bias, past)
     return (y, h), (x, w, u, b is not None, ends, past, y, reverse)
 
 
@@ -123,16 +135,24 @@ def rnn_backward(dy, saved):
     return dx, dh, dw, weight_gradient(as_rows(past), as_rows(da), u), db, None
 
 
-def forward_in_time(step, u, order, ends, s, h, *arrays):
-    """For each t: s (B, N) = h u, then step(t, ends, s, h, *arrays); all have the B rows."""
+def forward_in_time(step, x, w, u, order, ends, a, s, h, *arrays):
+    """For each t: a_t = x_t w, s = h u, then step(t, ends, a, s, h, *arrays).
+
+    x (B, T, E), a (B, T, N), s (B, N), h (B, H); all but w and u have the B rows of the batch.
+    """
     def part(rows):
-        mine = [a[rows] for a in (ends, s, h, *arrays)]
-        pieces, out = strips(u, s[rows])
+        mine = [each[rows] for each in (ends, a, s, h, *arrays)]
+        n = len(h[rows])
+        w_pieces, u_pieces = strips(w, n), strips(u, n)
+        x_steps = x[rows].swapaxes(0, 1)                        # (T, n, E)
+        a_steps = in_strips(a[rows].swapaxes(0, 1), w_pieces)
+        products = in_strips(s[rows], u_pieces)
         for t in order:
-            np.matmul(h[rows], pieces, out=out)
+            np.matmul(x_steps[t], w_pieces, out=a_steps[t])
+            np.matmul(h[rows], u_pieces, out=products)
             step(t, *mine)
 
-    shared_out(part, len(h), len(h) * len(order) * u.size)
+    shared_out(part, len(h), len(h) * len(order) * (w.size + u.size))
 
 
 def back_in_time(step_back, u, order, ends, dh, da, *arrays):
@@ -141,10 +161,11 @@ def back_in_time(step_back, u, order, ends, dh, da, *arrays):
 
     def part(rows):
         mine = [a[rows] for a in (ends, s, dh, da, *arrays)]
-        pieces, out = strips(u.T, s[rows])
+        pieces = strips(u.T, len(s[rows]))
+        products = in_strips(s[rows], pieces)
         for t in order:
             step_back(t, *mine)
-            np.matmul(da[rows, t], pieces, out=out)
+            np.matmul(da[rows, t], pieces, out=products)
         dh[rows] += s[rows]
 
     shared_out(part, len(dh), len(dh) * len(order) * u.size)

@@ -92,7 +92,7 @@ def number(x):
 
 
 def append_(room, x, start):
-    (B, T, C), end = x.shape, start + x.shape[1]
+    (B, _, C), end = x.shape, start + x.shape[1]
     for b in range(B):
         room[b, start:end].copy_to_device(x[b])
     if B == 1:

@@ -76,9 +76,11 @@ def op_rows(label, op, inputs, settings, copy, arithmetic, theirs):
     calls, sizes = {op: forward}, {op: list(inputs)}
     if not op.endswith("_"):
         y, saved = forward()
-        dy = kernels.ones(y.shape, y.dtype)
-        calls[op + " backward"] = partial(getattr(kernels, op + "_backward"), dy, saved)
-        sizes = {op: [*inputs, y], op + " backward": [*inputs, *inputs, y]}
+        ys = y if isinstance(y, tuple) else (y,)
+        dys = tuple(kernels.ones(y.shape, y.dtype) for y in ys)
+        calls[op + " backward"] = partial(getattr(kernels, op + "_backward"),
+                                          dys if isinstance(y, tuple) else dys[0], saved)
+        sizes = {op: [*inputs, *ys], op + " backward": [*inputs, *inputs, *ys]}
     other = theirs.op(op, inputs, settings) if theirs else {}
     for name, call in calls.items():
         times = 1 + name.endswith("backward")
@@ -112,8 +114,9 @@ def ladder(n, arithmetic, theirs):
             continue
     if theirs:
         measured |= theirs.products(*host)
-    return [{"product": name, "n": n, "ms": ms, "TFLOP/s": 2e-9 * n ** 3 / ms,
-             "share of arithmetic": 2e3 * n ** 3 / ms / arithmetic} for name, ms in measured.items()]
+    work = 2e3 * n ** 3                         # 2 n³ operations, 1,000 ms in a second
+    return [{"product": name, "n": n, "ms": ms, "TFLOP/s": work / ms / 1e12,
+             "share of arithmetic": work / ms / arithmetic} for name, ms in measured.items()]
 
 
 def training(sizes, theirs, seconds=20):

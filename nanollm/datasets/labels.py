@@ -42,7 +42,8 @@ def sentiment(fold=0, source="rt-polarity"):
         sentences[int(label)].append(sentence.strip())
     held = {s for found in sentences for s in sorted(found, key=rank)[fold::FOLDS]}
     pairs = [(s, label) for label, found in enumerate(sentences) for s in found]
-    return [pair for pair in pairs if pair[0] not in held], [p for p in pairs if p[0] in held]
+    return [pair for pair in pairs if pair[0] not in held], [
+        pair for pair in pairs if pair[0] in held]
 
 
 def intents(source="clinc150"):
@@ -59,26 +60,32 @@ def intents(source="clinc150"):
     Source      Larson et al. 2019, "An Evaluation Dataset for Intent Classification and
                 Out-of-Scope Prediction" (arXiv 1909.02027)
     """
+    content = sections(source)
+    labels = [*sorted({intent for _, intent in content["train"]}), "oos"]
+    number = {intent: label for label, intent in enumerate(labels)}
+    parts = {}
+    for part, theirs in PARTS.items():
+        unknown = [intent for _, intent in content[theirs] if intent not in number]
+        if unknown:
+            raise InputError(f"{source}: intent {unknown[0]!r} of {theirs} is none of the training "
+                             f"part: expected one that can be learned")
+        parts[part] = [(sentence, number[intent]) for sentence, intent in content[theirs]]
+    return parts, labels
+
+
+def sections(source):
+    """What the file of intents() holds, if it is whole."""
     try:
         content = json.loads(text(source))
-        found = {part: [(sentence, intent) for sentence, intent in content[theirs]]
-                 for part, theirs in PARTS.items()}
-    except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{source} is damaged ({error}): expected a JSON object with the lists "
-                         f"{', '.join(PARTS.values())} of [sentence, intent]") from None
-    for part, pairs in found.items():
-        for n, pair in enumerate(pairs):
-            if not all(isinstance(s, str) and s.strip() for s in pair):
-                raise InputError(f"{source}, {PARTS[part]}[{n}] is {list(pair)}: expected a "
-                                 f"sentence and the name of its intent")
-    labels = [*sorted({intent for _, intent in found["train"]} - {"oos"}), "oos"]
-    numbers = {name: i for i, name in enumerate(labels)}
-    for part, pairs in found.items():
-        for n, (_, intent) in enumerate(pairs):
-            if intent not in numbers:
-                raise InputError(f"{source}, {PARTS[part]}[{n}] has the intent {intent!r}, which "
-                                 f"is none of the training part")
-    return {part: [(sentence, numbers[intent]) for sentence, intent in pairs]
-            for part, pairs in found.items()}, labels
+    except json.JSONDecodeError as error:
+        raise InputError(f"{source} is no JSON ({error}): expected the file of CLINC150") from None
+    if not isinstance(content, dict) or not set(PARTS.values()) <= set(content):
+        raise InputError(f"{source} lacks a part: expected an object with the lists "
+                         f"{', '.join(PARTS.values())}")
+    for part in PARTS.values():
+        for n, pair in enumerate(content[part]):
+            if not (isinstance(pair, list) and len(pair) == 2
+                    and all(isinstance(s, str) and s for s in pair)):
+                raise InputError(f"{source}: entry {n} of {part} is {pair!r}: expected "
+                                 f"[sentence, intent]")
+    return content

@@ -22,9 +22,9 @@ def pronunciations(train="cmudict-train", test="cmudict-test"):
     CMUdict in the split g014b2b, so that results can be compared: 106,837 words with 113,438
     pronunciations to learn from, 12,000 other words to be tested on. No test word is in the
     training file. Of the words to learn from, those of fold 0 of 20 by their sha256 (held_out.py)
-    are the validation part: 5,383 words, so 101,454 are left. A word with several pronunciations
-    (5,790 of them in the training file, 673 in the test file, at most 6 each) has them all in one
-    place: any of them is right.
+    are the validation part: 5,315 words, so 101,522 are left. A word with several pronunciations
+    (5,877 in the training file, 673 in the test file, at most 6 each) has them all in one place:
+    any of them is right.
 
     Format      WORD TAB phoneme phoneme ...        training: one pronunciation a line
                                                     test: one word a line, TAB between several
@@ -87,7 +87,7 @@ def commands(source):
 
 
 def names(source="names"):
-    """32,033 first names in lower case, the most frequent first; 29,494 are distinct.
+    """32,033 first names in lower case, 29,494 of them distinct.
 
     Format      one name a line, a to z
     License     US Social Security Administration, public domain (repository MIT)

@@ -76,7 +76,7 @@ REGISTRY = {data.name: data for data in [
         "g014b2b.train", 2_717_073,
         "5882433c3a14a9a0614b5f724ce74872851092e816852c82d6b74913b2085384"),
     Dataset(
-        "cmudict-test", "CMUdict, split g014b2b, to be tested on: 12,000 words, all they sound like",
+        "cmudict-test", "CMUdict, split g014b2b, to be tested on: 12,000 other words",
         "CMUdict's own, BSD-2-Clause style (repository BSD-3-Clause)",
         "AdolfVonKleist/Phonetisaurus@f08d3dfb10b8d619e665a9581d2a327bcc2504f7:"
         "test/g014b2b/g014b2b.ref",

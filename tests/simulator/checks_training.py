@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -101,18 +102,30 @@ def curve(folder):
         return [(row["step"], row["train_loss"], row["grad_norm"]) for row in csv.DictReader(file)]
 
 
-def test_a_run_trains_stops_resumes_and_writes(tmp_path):
+def test_a_run_trains_stops_resumes_and_writes(tmp_path, monkeypatch):
     file = tmp_path / "text.txt"
     file.write_text(TEXT)
-    settings = replace(SMALL, data=str(file), dropout=0.2, accumulate=2)
+    settings = replace(SMALL, data=str(file), dropout=0.2, steps=2, evaluate=2)
     metrics = train.run(train.begin(settings, tmp_path / "a", quiet=True), quiet=True)
     assert metrics["backend"] == "cuda" and math.isfinite(metrics["val_loss"])
-    train.run(train.begin(replace(settings, steps=2), tmp_path / "b", quiet=True), quiet=True)
-    model = GPT(settings.model(text.Characters.train(TEXT).vocab), np.random.default_rng(0))
-    checkpoint.load(tmp_path / "b", model)
+    step = train.step
+
+    def stopped(t):
+        signal.raise_signal(signal.SIGINT)
+        return step(t)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "step", stopped)
+        train.run(train.begin(settings, tmp_path / "b", quiet=True), quiet=True)
+    train.run(train.resume(tmp_path / "b", quiet=True), quiet=True)
+    assert curve(tmp_path / "b") == curve(tmp_path / "a")
+    model, other = (GPT(settings.model(text.Characters.train(TEXT).vocab),
+                        np.random.default_rng(0)) for _ in range(2))
+    checkpoint.load(tmp_path / "a", model)
+    checkpoint.load(tmp_path / "b", other)
+    for a, b in zip(model.state_dict().values(), other.state_dict().values()):
+        np.testing.assert_array_equal(a, b)
     written = generate.generate(model, text.Characters.train(TEXT), "the ", tokens=6, temperature=0)
     assert len("".join(written)) == 6
-    assert curve(tmp_path / "b")[:1] == curve(tmp_path / "a")[:1]
 
 
 def test_both_backends_write_the_same():
@@ -137,9 +150,9 @@ def test_a_model_moves_from_one_backend_to_the_other_and_back():
 
 
 @pytest.mark.parametrize("words, line", [
-    ("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY", "the GPU's memory is full: take"),
-    ("[700] Call to cuMemcpyDtoH results in\nCUDA_ERROR_ILLEGAL_ADDRESS", "the GPU failed .*--resume"),
-])
+    ("[2] cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY", "the GPU's memory is full: take"),
+    ("[700] cuMemcpyDtoH results in\nCUDA_ERROR_ILLEGAL_ADDRESS", "the GPU failed .*--resume"),
+], ids=["out of memory", "a kernel failed"])
 def test_a_failing_device_gives_one_line_and_leaves_the_last_checkpoint(words, line, tmp_path,
                                                                         monkeypatch):
     def fail(*_, **__):

@@ -1,0 +1,408 @@
+"""Fitting: a model learns from a list of examples, epoch by epoch, and the best weights are kept.
+
+    fitting = begin(problem, model, settings, "runs/fit/mine", config)      a new run, or
+    fitting = resume(problem, model, "runs/fit/mine")                       one that was stopped
+    metrics = run(fitting)                      to the end, or to Ctrl-C, which saves
+
+An epoch shows every example once. Rows of a batch are padded to the longest, so a batch is made of
+examples of similar length: shuffle, sort pieces of POOL batches by length, cut, shuffle the
+batches. After each epoch the error on the validation part is measured, and the weights with the
+lowest are kept. Where it has not fallen for `patience` epochs, the run ends.
+
+Equation    a step is train.py's: g ← g min(1, clip / ‖g‖),  θ ← AdamW(θ, g, η).  η by schedule:
+            cosine      a warm-up, then half a cosine from lr to floor over all epochs
+            plateau     a warm-up; halved each time the error has not fallen for `wait` epochs
+
+Epoch e is put in order by `default_rng([seed, 0, e])`, the dropout of step i drawn by [seed, 1, i],
+and the rate follows from i and the errors measured so far: so a run that was stopped and goes on
+ends with the same bits as one that was not, on the same machine, backend and number of threads.
+
+A run is a folder like train.py's (checkpoint.py), and in it best.safetensors, the weights of the
+epoch with the lowest error.
+"""
+
+import math
+import os
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from nanollm import backend, checkpoint, optim, runs
+from nanollm.diary import Diary, draw
+from nanollm.errors import InputError
+from nanollm.files import flush, read_json, write_json
+from nanollm.interrupt import Interrupt
+from nanollm.parallel import usable
+from nanollm.prepare import expect_room
+from nanollm.presets import setting, typed
+from nanollm.tape import Tape
+
+FORMAT = "fit 1"                # what config.json says of such a run
+POOL = 50                       # batches that are sorted by length together
+BEST = "best.safetensors"
+SCHEDULES = "cosine", "plateau"
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """All that decides a fit, beside the model. Raises InputError where a value makes no sense."""
+
+    epochs: int = setting(10, "times that every example is shown, at most")
+    batch: int = setting(64, "examples in a batch")
+    lr: float = setting(2e-3, "highest learning rate")
+    floor: float = setting(1e-5, "lowest learning rate")
+    warmup: int = setting(100, "steps until the highest learning rate")
+    schedule: str = setting("cosine", f"how the rate falls: {' or '.join(SCHEDULES)}")
+    wait: int = setting(1, "plateau: epochs without a lower error until the rate is halved")
+    patience: int = setting(5, "epochs without a lower error until the run ends")
+    beta1: float = setting(0.9, "AdamW: memory of the gradient's mean")
+    beta2: float = setting(0.999, "AdamW: memory of the gradient's square")
+    decay: float = setting(0.0, "AdamW: weight decay, of matrices only")
+    clip: float = setting(1.0, "largest norm of the whole gradient; 0: any")
+    save: int = setting(500, "steps between two checkpoints")
+    seed: int = setting(0, "the same seed gives the same fit")
+
+    def __post_init__(self):
+        for f in fields(self):
+            object.__setattr__(self, f.name, typed(f.name, f.type, getattr(self, f.name)))
+        for lowest, names in ((1, "epochs batch wait patience save"),
+                              (0, "lr floor warmup decay clip seed")):
+            for name in names.split():
+                if getattr(self, name) < lowest:
+                    raise InputError(f"{name} is {getattr(self, name)}, expected at least {lowest}")
+        for name in "beta1", "beta2":
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more, below 1")
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule is {self.schedule!r}, expected {' or '.join(SCHEDULES)}")
+
+
+class Problem(NamedTuple):
+    """What there is to learn, and how it is shown to the model.
+
+    learn, check    lists of examples, to learn from and to validate on
+    length          example → a number: examples with near numbers share a batch
+    collate         list of examples → (arrays for model.loss, how many targets they hold)
+    error           model, list of examples → a number of at least 0 that should become small
+    """
+
+    learn: list
+    check: list
+    length: Any
+    collate: Any
+    error: Any
+
+
+@dataclass
+class Fitting:
+    """A fit under way."""
+
+    folder: Path
+    settings: FitSettings
+    problem: Problem
+    model: Any
+    optimizer: dict
+    config: dict                                        # what config.json says
+    step: int = 0                                       # steps done
+    looks: list = field(default_factory=list)           # [loss, error] after each epoch
+    seconds: float = 0.0                                # spent so far
+    order: tuple = (None, None)                         # an epoch, and its batches
+
+    @property
+    def per_epoch(self):
+        """Steps in an epoch."""
+        return -(-len(self.problem.learn) // self.settings.batch)
+
+    @property
+    def steps(self):
+        """Steps of the whole run, if nothing ends it before."""
+        return self.settings.epochs * self.per_epoch
+
+    @property
+    def errors(self):
+        """The validation error after each epoch."""
+        return [error for _, error in self.looks]
+
+    @property
+    def finished(self):
+        return self.step >= self.steps or stale(self.errors) >= self.settings.patience
+
+
+def begin(problem, model, settings, folder, config):
+    """A new fit in a new folder; config is what config.json says beside the settings.
+
+    Raises InputError where examples or place will not do.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise InputError(f"{folder} exists: go on with it if it is a run (--resume {folder}), or "
+                         "choose another folder (--run)")
+    for name, part in ("learn from", problem.learn), ("validate on", problem.check):
+        if not part:
+            raise InputError(f"there are no examples to {name}, expected one or more")
+    expect_room(folder, model)
+    config = {"format": FORMAT, **config, "backend": backend.current(),
+              "settings": asdict(settings), "versions": runs.versions()}
+    try:
+        folder.mkdir(parents=True)
+        write_json(folder / "config.json", config)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another "
+                         "(--run)") from None
+    return Fitting(folder, settings, problem, model, optim.adamw_state(model.parameters()), config)
+
+
+def resume(problem, model, folder, *, epochs=None):
+    """The fit of a run, where its newest step left off; `epochs` is a new number of them in all.
+
+    It goes on with the current backend. A cosine over more epochs than planned goes on from where
+    the longer one would be. Raises InputError where a file is missing or damaged, or nothing is
+    left to do.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    changed = {} if epochs is None else {"epochs": epochs}
+    settings = read_settings(folder, {**config["settings"], **changed})
+    optimizer = optim.adamw_state(model.parameters())
+    state = checkpoint.load(folder, model, optimizer)
+    t = Fitting(folder, settings, problem, model, optimizer,
+                {**config, "settings": asdict(settings), "backend": backend.current()},
+                state["step"], read_looks(folder, state), state.get("seconds", 0.0))
+    if len(t.looks) != t.step // t.per_epoch:
+        raise InputError(f"{folder} was begun with other examples: after {t.step} steps it had "
+                         f"seen {len(t.looks)} epochs, but there are {t.per_epoch} steps in one")
+    if t.finished and (folder / "metrics.json").exists():
+        raise InputError(f"{folder} is finished after {len(t.looks)} epochs; to go on, ask for "
+                         f"more in all (--epochs {2 * len(t.looks)}) or begin a new run with more "
+                         "--patience")
+    expect_room(folder, model)
+    checkpoint.clear(folder)
+    if t.config != config:
+        write_json(folder / "config.json", t.config)
+    (folder / "metrics.json").unlink(missing_ok=True)
+    return t
+
+
+def read_config(folder):
+    """What config.json of such a run says. Raises InputError unless it is one."""
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is not the folder of a run: it has no config.json")
+    config = read_json(folder / "config.json")
+    if config.get("format") != FORMAT:
+        raise InputError(f"{folder / 'config.json'} has format {config.get('format')!r}, expected "
+                         f"{FORMAT!r}: `fit` did not make this run")
+    for key, kind in (("settings", dict), ("model", dict), ("task", str)):
+        if type(config.get(key)) is not kind:
+            raise InputError(f"{folder / 'config.json'} is damaged: {key} is {config.get(key)!r}")
+    return config
+
+
+def read_settings(folder, values):
+    try:
+        return FitSettings(**values)
+    except (TypeError, InputError) as error:
+        raise InputError(f"{folder / 'config.json'} has no good settings: {error}") from None
+
+
+def read_looks(folder, state):
+    """[[loss, error], ...] in a checkpoint's state."""
+    looks = state.get("looks")
+    if type(looks) is not list or not all(
+            type(look) is list and len(look) == 2
+            and all(type(x) is float and math.isfinite(x) for x in look) for look in looks):
+        raise InputError(f"{folder}: state.json is damaged: looks is {looks!r}, expected pairs of "
+                         "numbers")
+    return looks
+
+
+def load_best(folder, model):
+    """Fill the model with the best weights of a run: those of its newest step, before any look."""
+    path = Path(folder) / BEST
+    if path.exists():
+        model.load_state_dict(checkpoint.load_arrays(path, model.parameters()))
+    else:
+        checkpoint.load(folder, model)
+
+
+# The order of the examples
+
+def batches(lengths, batch, rng):
+    """Arrays of indices: each example is in one batch, examples of similar length together."""
+    order = rng.permutation(len(lengths))
+    pools = [order[i:i + POOL * batch] for i in range(0, len(order), POOL * batch)]
+    order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    cut = [order[i:i + batch] for i in range(0, len(order), batch)]
+    return [cut[i] for i in rng.permutation(len(cut))]
+
+
+def batch_of(t, step):
+    """The examples of a step."""
+    epoch, i = divmod(step, t.per_epoch)
+    if t.order[0] != epoch:
+        lengths = np.array([t.problem.length(example) for example in t.problem.learn])
+        rng = np.random.default_rng([t.settings.seed, 0, epoch])
+        t.order = epoch, batches(lengths, t.settings.batch, rng)
+    return [t.problem.learn[n] for n in t.order[1][i]]
+
+
+# The learning rate
+
+def stale(errors):
+    """For how many epochs the error has not fallen below its best."""
+    return len(errors) - 1 - int(np.argmin(errors)) if errors else 0
+
+
+def halvings(errors, wait):
+    """How often the rate has been halved: after `wait` epochs in a row without a lower error."""
+    count, since, best = 0, 0, math.inf
+    for error in errors:
+        since = 0 if error < best else since + 1
+        best = min(best, error)
+        if since == wait:
+            count, since = count + 1, 0
+    return count
+
+
+def rate(settings, step, steps, errors):
+    """The learning rate of a step, by the schedule."""
+    s = settings
+    if s.schedule == "plateau" and step >= s.warmup:
+        return max(s.floor, s.lr * 0.5 ** halvings(errors, s.wait))
+    return optim.warmup_cosine(step, peak=s.lr, floor=s.floor, warmup=s.warmup, steps=steps)
+
+
+# A step, an epoch, the run
+
+def step(t):
+    """One optimizer step; returns (loss, norm of the gradient, learning rate, targets).
+
+    Raises InputError, and leaves the weights alone, once the loss or a gradient is not finite.
+    """
+    s, i = t.settings, t.step
+    arrays, count = t.problem.collate(batch_of(t, i))
+    parameters, numpy = t.model.parameters(), backend.module().numpy
+    with np.errstate(all="ignore"), Tape() as tape:                     # overflow is seen below
+        loss = t.model.loss(*arrays, rng=np.random.default_rng([s.seed, 1, i]))
+    with np.errstate(all="ignore"):
+        found = tape.gradient(loss, list(parameters.values()), tear=True)
+    gradients = backend.module().gather(dict(zip(parameters, found)))
+    squared, scale = optim.clip_scale(gradients, s.clip)
+    loss, norm = float(loss.numpy()), math.sqrt(float(numpy(squared)))
+    if not math.isfinite(loss + norm):
+        raise InputError(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step "
+                         f"{i + 1}: the fit diverged; begin anew with a lower --lr")
+    lr = rate(s, i, t.steps, t.errors)
+    optim.adamw(parameters, gradients, t.optimizer, lr=lr, beta1=s.beta1, beta2=s.beta2,
+                decay=s.decay, scale=scale)
+    t.step = i + 1
+    return loss, norm, lr, count
+
+
+def look(t):
+    """Validation after an epoch: (loss, error); keeps the weights if the error is the lowest."""
+    loss = mean_loss(t.model, t.problem, t.settings.batch)
+    error = float(t.problem.error(t.model, t.problem.check))
+    if not math.isfinite(loss + error):
+        raise InputError(f"the validation loss is {loss} and the error {error} after step "
+                         f"{t.step}: the fit diverged; begin anew with a lower --lr")
+    t.looks.append([loss, error])
+    if stale(t.errors) == 0:
+        keep_best(t)
+    return loss, error
+
+
+def mean_loss(model, problem, batch):
+    """The mean loss of a target over all validation examples, in batches of similar length."""
+    check = sorted(problem.check, key=problem.length)
+    parts = [problem.collate(check[i:i + batch]) for i in range(0, len(check), batch)]
+
+    def total(arrays, count):
+        return float(model.loss(*arrays).numpy()) * count
+
+    calls = [lambda part=part: total(*part) for part in parts]
+    if usable(2) > 1:
+        from kernels.cpu.threads import run
+        totals = run(calls)
+    else:
+        totals = [call() for call in calls]
+    return math.fsum(totals) / sum(count for _, count in parts)
+
+
+def keep_best(t):
+    """Write the weights as they are to best.safetensors, whole or not at all."""
+    partial = t.folder / f".best.{os.getpid()}.partial"
+    try:
+        checkpoint.save_arrays(partial, t.model.state_dict())
+        os.replace(partial, t.folder / BEST)
+        flush(t.folder)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def run(t, *, quiet=False, seconds=None, on_look=None):
+    """Fit to the end. Returns the metrics, or None if it was stopped; both times all is saved.
+
+    seconds     stop after so long, as by Ctrl-C
+    on_look     called with t after each epoch
+
+    Raises InputError if the fit diverges or the disk is full; the last checkpoint stays.
+    """
+    began = time.perf_counter() - t.seconds
+    until = math.inf if seconds is None else time.perf_counter() + seconds
+    answer = "" if quiet else "\nsaving after this step (Ctrl-C again ends at once)\n"
+    try:
+        with (Interrupt(answer) as stop, closing(Diary(t.folder / "losses.csv", t.step)) as diary,
+              progress(t, quiet) as bar):
+            while not (t.finished or stop.asked or time.perf_counter() >= until):
+                before = time.perf_counter()
+                loss, norm, lr, count = step(t)
+                speed = count / (time.perf_counter() - before)
+                measured = look(t) if t.step % t.per_epoch == 0 else None
+                t.seconds = time.perf_counter() - began
+                diary.add({"step": t.step, "train_loss": loss,
+                           "val_loss": measured and measured[0], "lr": lr, "grad_norm": norm,
+                           "tokens_per_second": round(speed, 1), "seconds": round(t.seconds, 3)})
+                bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
+                bar.update()
+                if measured and on_look:
+                    on_look(t)
+                if t.step % t.settings.save == 0 or measured:
+                    save(t, diary)
+            save(t, diary)
+            draw(diary.rows, t.folder / "loss.png", f"{t.folder.name}: {t.step:,} steps")
+            return finish(t, diary) if t.finished else None
+    except OSError as error:
+        raise InputError(f"cannot write in {t.folder} ({error.strerror}); the last checkpoint is "
+                         "whole") from None
+
+
+def progress(t, quiet):
+    """The progress bar: where nobody watches (a log file), a line every ten seconds."""
+    return tqdm(total=t.steps, initial=t.step, unit=" steps", dynamic_ncols=True,
+                mininterval=0.2 if sys.stderr.isatty() else 10, disable=quiet)
+
+
+def save(t, diary):
+    diary.flush()
+    checkpoint.save(t.folder, t.step, t.model, t.optimizer,
+                    {"looks": t.looks, "seconds": t.seconds})
+
+
+def finish(t, diary):
+    """Write metrics.json; the model has the best weights from here on. Returns the metrics."""
+    load_best(t.folder, t.model)
+    best = int(np.argmin(t.errors))
+    metrics = {"task": t.config["task"], "error": t.errors[best], "val_loss": t.looks[best][0],
+               "best_epoch": best + 1, "epochs": len(t.looks), "steps": t.step,
+               "tokens_per_second": round(diary.speed()), "seconds": round(t.seconds, 1),
+               "parameters": t.model.count(), "backend": backend.current(),
+               "versions": t.config["versions"]}
+    write_json(t.folder / "metrics.json", metrics)
+    return metrics
