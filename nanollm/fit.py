@@ -13,9 +13,11 @@ Equation    a step is train.py's: g ← g min(1, clip / ‖g‖),  θ ← AdamW(
             cosine      a warm-up, then half a cosine from lr to floor over all epochs
             plateau     a warm-up; halved each time the error has not fallen for `wait` epochs
 
-Epoch e is put in order by `default_rng([seed, 0, e])`, the dropout of step i drawn by [seed, 1, i],
-and the rate follows from i and the errors measured so far: so a run that was stopped and goes on
-ends with the same bits as one that was not, on the same machine, backend and number of threads.
+Epoch e is put in order by `default_rng([seed, 0, e])`, the dropout of step i drawn by [seed, 1, i,
+share], and the rate follows from i and the errors measured so far: so a run that was stopped and
+goes on ends with the same bits as one that was not, on the same machine, backend and number of
+threads. A batch is shared among threads as in parallel.py, a share weighing as many targets as it
+has; here each share is padded on its own.
 
 A run is a folder like train.py's (checkpoint.py), and in it best.safetensors, the weights of the
 epoch with the lowest error.
@@ -26,19 +28,20 @@ import os
 import sys
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from nanollm import backend, checkpoint, optim, runs
+from nanollm import backend, checkpoint, functional as F, optim, runs
 from nanollm.diary import Diary, draw
 from nanollm.errors import InputError
 from nanollm.files import flush, read_json, write_json
 from nanollm.interrupt import Interrupt
-from nanollm.parallel import usable
+from nanollm.parallel import automatic_shares, usable
 from nanollm.prepare import expect_room
 from nanollm.presets import setting, typed
 from nanollm.tape import Tape
@@ -67,12 +70,13 @@ class FitSettings:
     clip: float = setting(1.0, "largest norm of the whole gradient; 0: any")
     save: int = setting(500, "steps between two checkpoints")
     seed: int = setting(0, "the same seed gives the same fit")
+    shares: int = setting(0, "parts of a batch that run side by side; 0: one for each core")
 
     def __post_init__(self):
         for f in fields(self):
             object.__setattr__(self, f.name, typed(f.name, f.type, getattr(self, f.name)))
         for lowest, names in ((1, "epochs batch wait patience save"),
-                              (0, "lr floor warmup decay clip seed")):
+                              (0, "lr floor warmup decay clip seed shares")):
             for name in names.split():
                 if getattr(self, name) < lowest:
                     raise InputError(f"{name} is {getattr(self, name)}, expected at least {lowest}")
@@ -147,6 +151,8 @@ def begin(problem, model, settings, folder, config):
         if not part:
             raise InputError(f"there are no examples to {name}, expected one or more")
     expect_room(folder, model)
+    settings = replace(settings,
+                       shares=settings.shares or automatic_shares(model, settings.batch))
     config = {"format": FORMAT, **config, "backend": backend.current(),
               "settings": asdict(settings), "versions": runs.versions()}
     try:
@@ -285,16 +291,12 @@ def step(t):
 
     Raises InputError, and leaves the weights alone, once the loss or a gradient is not finite.
     """
-    s, i = t.settings, t.step
-    arrays, count = t.problem.collate(batch_of(t, i))
-    parameters, numpy = t.model.parameters(), backend.module().numpy
-    with np.errstate(all="ignore"), Tape() as tape:                     # overflow is seen below
-        loss = t.model.loss(*arrays, rng=np.random.default_rng([s.seed, 1, i]))
-    with np.errstate(all="ignore"):
-        found = tape.gradient(loss, list(parameters.values()), tear=True)
-    gradients = backend.module().gather(dict(zip(parameters, found)))
+    s, i, parameters = t.settings, t.step, t.model.parameters()
+    with np.errstate(all="ignore"):                                     # overflow is seen below
+        loss, count, gradients = loss_and_gradients(t, batch_of(t, i))
+    gradients = backend.module().gather(gradients)
     squared, scale = optim.clip_scale(gradients, s.clip)
-    loss, norm = float(loss.numpy()), math.sqrt(float(numpy(squared)))
+    norm = math.sqrt(float(backend.module().numpy(squared)))
     if not math.isfinite(loss + norm):
         raise InputError(f"the loss is {loss:.3g} and its gradient's norm {norm:.3g} in step "
                          f"{i + 1}: the fit diverged; begin anew with a lower --lr")
@@ -303,6 +305,34 @@ def step(t):
                 decay=s.decay, scale=scale)
     t.step = i + 1
     return loss, norm, lr, count
+
+
+def loss_and_gradients(t, examples):
+    """(mean loss of a target, number of targets, {path: gradient}) of a batch, by shares of it."""
+    n, B, kernels = min(usable(t.settings.shares), len(examples)), len(examples), backend.module()
+    shares = [t.problem.collate(examples[B * k // n:B * (k + 1) // n]) for k in range(n)]
+    total, parameters = sum(count for _, count in shares), t.model.parameters()
+
+    def part(k):
+        arrays, count = shares[k]
+        with Tape() as tape:
+            loss = t.model.loss(*arrays, rng=np.random.default_rng([t.settings.seed, 1, t.step, k]))
+            loss = F.mul(loss, kernels.array(np.asarray(count / total, loss.dtype)))
+        return float(loss.numpy()), tape.gradient(loss, list(parameters.values()), tear=True)
+
+    results = side_by_side([partial(part, k) for k in range(n)])
+    gradients = results[0][1]
+    for _, more in results[1:]:
+        gradients = [kernels.add(g, h)[0] for g, h in zip(gradients, more)]
+    return sum(loss for loss, _ in results), total, dict(zip(parameters, gradients))
+
+
+def side_by_side(calls):
+    """The results of calls without arguments, in order: on threads where the backend has them."""
+    if len(calls) < 2 or usable(2) == 1:
+        return [call() for call in calls]
+    from kernels.cpu.threads import run as on_threads
+    return on_threads(calls)
 
 
 def look(t):
@@ -326,24 +356,19 @@ def mean_loss(model, problem, batch):
     def total(arrays, count):
         return float(model.loss(*arrays).numpy()) * count
 
-    calls = [lambda part=part: total(*part) for part in parts]
-    if usable(2) > 1:
-        from kernels.cpu.threads import run
-        totals = run(calls)
-    else:
-        totals = [call() for call in calls]
+    totals = side_by_side([partial(total, *part) for part in parts])
     return math.fsum(totals) / sum(count for _, count in parts)
 
 
 def keep_best(t):
     """Write the weights as they are to best.safetensors, whole or not at all."""
-    partial = t.folder / f".best.{os.getpid()}.partial"
+    unnamed = t.folder / f".best.{os.getpid()}.partial"
     try:
-        checkpoint.save_arrays(partial, t.model.state_dict())
-        os.replace(partial, t.folder / BEST)
+        checkpoint.save_arrays(unnamed, t.model.state_dict())
+        os.replace(unnamed, t.folder / BEST)
         flush(t.folder)
     finally:
-        partial.unlink(missing_ok=True)
+        unnamed.unlink(missing_ok=True)
 
 
 def run(t, *, quiet=False, seconds=None, on_look=None):

@@ -7,11 +7,11 @@ loops are short in lstm.py. The gates replace the pre-activations p they are com
 import numpy as np
 
 from kernels.cpu.compile import kernel
-from kernels.cpu.layernorm import or_zeros
-from kernels.cpu.linear import linear, weight_gradient
+from kernels.cpu.linear import weight_gradient
 from kernels.cpu.memory import empty
 from kernels.cpu.lstm import add_sigmoid
-from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, own, without_padding
+from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, on_rows, own
+from kernels.cpu.rnn import without_padding
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.scalar import tanh
 from nanollm.ops.checks import expect
@@ -19,8 +19,8 @@ from nanollm.ops.rnn import check_recurrence, in_order
 
 
 @kernel
-def _step(t, ends, q, h, bu, past, gates, seen, y):
-    """q (B, 3H) = h u; h (B, H), bu (B, 3H); others (B, T, H), gates (B, T, 3H) with p in it."""
+def _step(t, ends, gates, q, h, bias, bu, past, seen, y):
+    """gates (B, T, 3H) = x w, q (B, 3H) = h u, bias, bu (B, 3H); h (B, H); others (B, T, H)."""
     H = h.shape[1]
     one = h.dtype.type(1)
     for b in range(h.shape[0]):
@@ -31,8 +31,8 @@ def _step(t, ends, q, h, bu, past, gates, seen, y):
             continue
         a, state = gates[b, t], h[b]
         r, z, n = a[:H], a[H:2 * H], a[2 * H:]
-        for k in range(3 * H):
-            q[b, k] += bu[b, k]
+        add(bias[b], a)
+        add(bu[b], q[b])
         add_sigmoid(a[:2 * H], q[b, :2 * H])
         q_n[:] = q[b, 2 * H:]
         for k in range(H):
@@ -74,11 +74,10 @@ def _step_back(t, ends, s, dh, dq, dp, dy, past, gates, seen):
 def gru(x, h, w, u, b=None, bu=None, lengths=None, *, reverse=False):
     B, T, H = check_recurrence("gru", x, (h,), w, u, (b, bu), lengths, gates=3)
     x, ends = without_padding("gru", x, lengths)
-    gates, _ = linear(x, w, b)                                  # (B, T, 3H)
-    h, q = own(h), empty((B, 3 * H), gates.dtype)
-    each_bu = own(np.broadcast_to(or_zeros(bu, u[0]), q.shape))
-    past, seen, y = (empty((B, T, H), gates.dtype) for _ in range(3))
-    forward_in_time(_step, u, in_order(T, reverse), ends, q, h, each_bu, past, gates, seen, y)
+    h, *both = own(h), *(on_rows(each, B, 3 * H, x.dtype) for each in (b, bu))
+    q, gates = empty_like(both[0]), empty((B, T, 3 * H), x.dtype)
+    past, seen, y = (empty((B, T, H), x.dtype) for _ in range(3))
+    forward_in_time(_step, x, w, u, in_order(T, reverse), ends, gates, q, h, *both, past, seen, y)
     biases = b is not None, bu is not None
     return (y, h), (x, w, u, biases, ends, past, gates, seen, reverse)
 

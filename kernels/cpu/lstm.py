@@ -9,9 +9,10 @@ no longer proves that they do not overlap, and gives SIMD up.
 import numpy as np
 
 from kernels.cpu.compile import kernel
-from kernels.cpu.linear import linear, weight_gradient
+from kernels.cpu.linear import weight_gradient
 from kernels.cpu.memory import empty
-from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, own, without_padding
+from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, on_rows, own
+from kernels.cpu.rnn import without_padding
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.scalar import sigmoid, tanh
 from nanollm.ops.checks import expect
@@ -88,11 +89,11 @@ def _step_back(t, ends, s, dh, da, dc, dy, cells, gates, shown):
 def lstm(x, h, c, w, u, b=None, lengths=None, *, reverse=False):
     B, T, H = check_recurrence("lstm", x, (h, c), w, u, (b,), lengths, gates=4)
     x, ends = without_padding("lstm", x, lengths)
-    gates, _ = linear(x, w, b)                                  # (B, T, 4H)
-    h, c, s = own(h), own(c), empty((B, 4 * H), gates.dtype)
-    past, cells, shown, y = (empty((B, T, H), gates.dtype) for _ in range(4))
-
-    forward_in_time(_step, u, in_order(T, reverse), ends, s, h, c, past, cells, gates, shown, y)
+    h, c, bias = own(h), own(c), on_rows(b, B, 4 * H, x.dtype)
+    s, gates = empty_like(bias), empty((B, T, 4 * H), x.dtype)
+    past, cells, shown, y = (empty((B, T, H), x.dtype) for _ in range(4))
+    forward_in_time(_step, x, w, u, in_order(T, reverse), ends, gates, s, h, c, bias,
+                    past, cells, shown, y)
     return (y, h, c), (x, w, u, b is not None, ends, past, cells, gates, shown, reverse)
 
 

@@ -15,7 +15,8 @@ from nanollm.text import saved
 from nanollm.text.byte_pairs import BytePairs
 from nanollm.text.characters import Characters
 from nanollm.text.cleaning import Cleaning
-from nanollm.text.words import Words, pad
+from nanollm.text.padding import pad
+from nanollm.text.words import Words
 
 KINDS = {cls.kind: cls for cls in (Characters, BytePairs)}          # those that lose nothing
 READABLE = {**KINDS, Words.kind: Words}

@@ -12,8 +12,8 @@ normal form     Unicode's NFKC: one way to write each character (é, not e and a
                 become straight, invisible characters (soft hyphen, zero-width space) nothing
 lower           the same word at the start of a sentence and within it
 words           letters, with an apostrophe or a hyphen inside (don't, well-known); digits, with a
-                point, comma or colon inside (3.14, 10:30); a Chinese character, kana or hangul
-                syllable is a word of its own, since no space says where words end
+                point, comma or colon inside (3.14, 10:30); a Chinese character or a Japanese kana
+                is a word of its own, since no space says where words end
 punctuation     any other visible character: a word of its own each, or left out
 stop_words      languages whose stop words (stop_words.py) are left out
 
@@ -34,8 +34,7 @@ TAGS = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|</?[a-z][^<>]*>|<![a
                   re.IGNORECASE | re.DOTALL)
 SIGNS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "‐": "-", "‑": "-",
                        **dict.fromkeys("\u00ad\u200b\u2060\ufeff")})
-# kana, ideographs, hangul
-ALONE = "々〇\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+ALONE = "々〇\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 MARKS = "\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u064b-\u065f"
 LETTERS = rf"[^\W\d_{ALONE}](?:[^\W\d_{ALONE}]|[{MARKS}])*"
 WORDS = re.compile(rf"{LETTERS}(?:['-]{LETTERS})*|\d+(?:[.,:]\d+)*|[{ALONE}]|\S")

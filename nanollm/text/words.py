@@ -1,8 +1,8 @@
 """Words: every word of the training texts is one token, if it is frequent enough.
 
-    words = Words.train(["a good film", "a bad film"], least=2)     <pad> <unknown> <start> <end> a
-    words.encode("a good film", end=True)                                           film
-    words.decode([4, 1, 5, 3])                      "a <unknown> film"
+    words = Words.train(["a good film", "a bad film"], least=2)     a is 4, film is 5
+    words.encode("a good film", end=True)                           [4 1 5 3]
+    words.decode([4, 1, 5, 3])                                      "a <unknown> film"
 
 The oldest vocabulary and still the plainest: short sequences, a large table, and every word never
 seen is the same <unknown>. What is given as a list is taken as it is, so phonemes, actions and
@@ -145,25 +145,3 @@ class WordStream:
     def end(self):
         """What is left at the end: a word is never half said."""
         return ""
-
-
-def pad(sequences, value=0, length=None):
-    """Sequences of different lengths as one array: ids (B, T) int64, lengths (B,) int64.
-
-    Each row begins with its sequence and is filled with `value`; T is `length`, or the longest.
-    """
-    rows = [np.asarray(row) for row in sequences]
-    if not rows:
-        raise InputError("there is no sequence to pad: expected at least one")
-    for b, row in enumerate(rows):
-        if row.ndim != 1 or not row.size or row.dtype.kind not in "iu":
-            raise InputError(f"sequence {b} has shape {row.shape} and dtype {row.dtype}: expected "
-                             f"a row of at least one token id")
-        if length is not None and len(row) > length:
-            raise InputError(f"sequence {b} has {len(row)} tokens, more than the length {length}: "
-                             f"cut it, or give a greater length")
-    lengths = np.array([len(row) for row in rows])                              # (B,)
-    ids = np.full((len(rows), length or lengths.max()), value, np.int64)        # (B, T)
-    for row, given in zip(ids, rows):
-        row[:len(given)] = given
-    return ids, lengths

@@ -1,7 +1,7 @@
 """PyTorch beside the CUDA kernels: the same ops and training step, timed on the same card.
 
-Used by `python -m nanollm bench --backend cuda` where PyTorch is importable and finds a GPU. TF32 is
-off, as in nanollm's float32, except where a row says so.
+Used by `python -m nanollm bench --backend cuda` where PyTorch is importable and finds a GPU. TF32
+is off, as in nanollm's float32, except where a row says so.
 """
 
 import time
