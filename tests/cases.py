@@ -659,7 +659,7 @@ LARGE = [
         recurrence(r, 9, 20, 40, 70, lengths=[20, 3, 0, 20, 11, 20, 1, 19, 7], **cell), {}))
       for op, cell in CELLS.items()],
     *[(op, "large, reverse", lambda r, cell=cell: (
-        recurrence(r, 6, 20, 40, 64, **cell), {"reverse": True})) for op, cell in CELLS.items()],
+        recurrence(r, 6, 20, 40, 96, **cell), {"reverse": True})) for op, cell in CELLS.items()],
     ("additive_attention", "large",
      lambda r: (aligned(r, 5, 30, 40, 100, 64, True, r.keep(5, 40)), {})),
     ("multiplicative_attention", "large",

@@ -113,6 +113,7 @@ def run_cases():
                                        **counters(step[0], inputs))
     cuda.keep(np.random.default_rng(0), (3, 5), 0.1)
     run_ladder()
+    run_ceilings()
 
 
 def as_array(x):
@@ -125,6 +126,14 @@ def run_ladder():
     from kernels.cuda.ladder import RUNGS
     for rung in RUNGS.values():
         rung(cuda.zeros((256, 512)), cuda.zeros((512, 128)))
+
+
+def run_ceilings():
+    """The kernels that measure a GPU, launched as they are there."""
+    from kernels.cuda import ceilings
+    ceilings.milliseconds = lambda run, times: run() or 1.0
+    ceilings.copy_rate()
+    ceilings.arithmetic_rate()
 
 
 class Compiler:

@@ -26,3 +26,8 @@ from kernels.cuda.linear import linear, linear_backward, matmul, matmul_backward
 from kernels.cuda.attention import attention, attention_backward
 from kernels.cuda.attention import self_attention, self_attention_backward
 from kernels.cuda.decode import attention_step_, mlp_step
+from kernels.cuda.rnn import rnn, rnn_backward
+from kernels.cuda.lstm import lstm, lstm_backward
+from kernels.cuda.gru import gru, gru_backward
+from kernels.cuda.alignment import additive_attention, additive_attention_backward
+from kernels.cuda.alignment import multiplicative_attention, multiplicative_attention_backward

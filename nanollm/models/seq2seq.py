@@ -34,8 +34,8 @@ from nanollm.errors import InputError
 from nanollm.models.recurrent import check_rows
 from nanollm.recurrent import GRU, LSTM
 from nanollm.tape import recording
+from nanollm.text.words import END, PAD, SPECIAL, START
 
-PAD, UNKNOWN, START, END = range(4)             # the ids that are no tokens of a text
 CELLS = {"lstm": LSTM, "gru": GRU}
 ATTENTIONS = "none", "multiplicative", "additive"
 
@@ -44,7 +44,7 @@ ATTENTIONS = "none", "multiplicative", "additive"
 class Seq2SeqConfig:
     """What a Seq2Seq is made of. Raises InputError where the numbers make no model.
 
-    source, target   tokens known on either side, with the four that are no text
+    source, target   tokens known on either side, special ones (text/words.py) included
     width            E, numbers that describe a token
     encoder          width of the encoder's state, in each direction
     decoder          width of the decoder's state
@@ -65,7 +65,8 @@ class Seq2SeqConfig:
 
     def __post_init__(self):
         for name in "source", "target", "width", "encoder", "decoder", "layers":
-            n, least = getattr(self, name), END + 1 if name in ("source", "target") else 1
+            n = getattr(self, name)
+            least = len(SPECIAL) if name in ("source", "target") else 1
             if type(n) is not int or n < least:
                 raise InputError(f"{name} is {n!r}, expected a whole number of at least {least}")
         for name, known in ("cell", tuple(CELLS)), ("attention", ATTENTIONS):

@@ -23,7 +23,7 @@ Backward    y = p v and the softmax are attention.py's: dv = páµ€ dy, dp = dy vá
 
 Source      additive: Bahdanau, Cho & Bengio 2015 (arXiv 1409.0473), section 3.1 and appendix A.1.2;
             multiplicative: Luong, Pham & Manning 2015 (arXiv 1508.04025), section 3.1
-Kernels     kernels/cpu/alignment.py
+Kernels     kernels/cpu/alignment.py, kernels/cuda/alignment.py
 Used by     decoders of sequence-to-sequence models
 """
 

@@ -24,7 +24,7 @@ Backward    Through time from the last step to the first, as in rnn.py. With g =
 
 Source      Cho et al. 2014 (arXiv 1406.1078), section 2.3, where the reset gate acts on h before
             the product; after it, as here, it is in most libraries
-Kernels     kernels/cpu/gru.py
+Kernels     kernels/cpu/gru.py, kernels/cuda/gru.py
 Used by     GRU in nanollm/recurrent.py
 """
 

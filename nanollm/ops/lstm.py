@@ -28,7 +28,7 @@ Backward    Through time from the last step to the first, as in rnn.py. With g_h
 
 Source      Hochreiter & Schmidhuber 1997; the forget gate: Gers, Schmidhuber & Cummins 2000;
             its bias of 1: Jozefowicz, Zaremba & Sutskever 2015
-Kernels     kernels/cpu/lstm.py
+Kernels     kernels/cpu/lstm.py, kernels/cuda/lstm.py
 Used by     LSTM in nanollm/recurrent.py
 """
 

@@ -26,7 +26,7 @@ Backward    Backpropagation through time: the loop over t is a network of T laye
 
 Source      Elman 1990, Finding Structure in Time; through time: Werbos 1990; vanishing gradients:
             Pascanu, Mikolov & Bengio 2013 (arXiv 1211.5063), section 2.1
-Kernels     kernels/cpu/rnn.py
+Kernels     kernels/cpu/rnn.py, kernels/cuda/rnn.py
 Used by     RNN in nanollm/recurrent.py
 """
 

@@ -1,0 +1,202 @@
+"""fit: a recurrent model learns a task from examples, is evaluated on others, and can be tried."""
+
+import argparse
+import shlex
+from dataclasses import fields, replace
+
+from nanollm import backend
+from nanollm.cli.options import add_backend, choose_backend, program
+from nanollm.errors import InputError
+
+EXAMPLES = """examples:
+  python -m nanollm fit dates                                 dates to ISO form, a few minutes
+  python -m nanollm fit g2p --seconds 3600                    an hour of learning to pronounce
+  python -m nanollm fit g2p --resume runs/fit/g2p             go on where it stopped
+  python -m nanollm fit g2p --evaluate runs/fit/g2p --beam 5  error rates on the test part
+  python -m nanollm fit g2p --try "recurrence"                ask the newest run of this task
+
+A run is a folder: settings, vocabularies, weights, losses.csv, loss.png, and in the end
+metrics.json.
+"""
+
+SIZES = {"width": int, "encoder": int, "decoder": int, "hidden": int, "layers": int, "cell": str,
+         "attention": str, "pooling": str, "dropout": float}
+
+
+def add(commands):
+    parser = commands.add_parser(
+        "fit", help="fit a recurrent model to a task", epilog=EXAMPLES,
+        description="Fit a recurrent model to a task: " + listed() + "\n\nCtrl-C saves; --resume "
+        "goes on, bit for bit. The weights with the lowest validation error are kept.")
+    parser.add_argument("task", metavar="TASK", help="one of those above")
+    parser.add_argument("--run", dest="folder", metavar="FOLDER",
+                        help="where to keep the run (default runs/fit/TASK, runs/fit/TASK-2 ...)")
+    parser.add_argument("--resume", metavar="FOLDER",
+                        help="go on with this run; of the settings only --epochs may be given")
+    parser.add_argument("--evaluate", metavar="FOLDER", help="measure a run on the test part")
+    parser.add_argument("--try", dest="text", metavar="TEXT", help="the answer to a text, by the "
+                        "run of --run (default the newest of this task)")
+    parser.add_argument("--beam", type=int, metavar="K", default=1,
+                        help="with --evaluate and --try: beginnings kept in the search [1]")
+    parser.add_argument("--seconds", type=float, metavar="X",
+                        help="stop after so long, as by Ctrl-C")
+    add_backend(parser)
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and results")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def listed():
+    """A line for each task."""
+    from nanollm.tasks import TASKS
+    return "".join(f"\n  {name:10}{task.what}" for name, task in TASKS.items())
+
+
+def add_settings(parser):
+    """An option for each size of a model and each field of FitSettings."""
+    from nanollm.fit import FitSettings
+    group = parser.add_argument_group("model (the task's, unless given)")
+    for name, kind in SIZES.items():
+        group.add_argument(f"--{name}", type=kind, metavar=letter(kind), help=argparse.SUPPRESS
+                           if name == "pooling" else f"{name} of the model, where it has one")
+    group = parser.add_argument_group("settings (the task's, unless given)")
+    for f in fields(FitSettings):
+        group.add_argument(f"--{f.name}", type=f.type, metavar=letter(f.type),
+                           help=f.metadata["help"])
+
+
+def letter(kind):
+    return {int: "N", float: "X", str: "NAME"}[kind]
+
+
+def run(args):
+    task = asked(args)
+    if args.evaluate is not None:
+        return evaluate(args, task)
+    if args.text is not None:
+        return answer(args, task)
+    return learn(args, task)
+
+
+def asked(args):
+    """The task as the options change it. Raises InputError for options that do not go together."""
+    from nanollm.fit import FitSettings
+    from nanollm.tasks import task
+    found = task(args.task)
+    sizes = {name: getattr(args, name) for name in SIZES if getattr(args, name) is not None}
+    settings = {f.name: getattr(args, f.name) for f in fields(FitSettings)
+                if getattr(args, f.name) is not None}
+    modes = [name for name in ("resume", "evaluate", "text") if getattr(args, name) is not None]
+    if len(modes) > 1:
+        raise InputError("--resume, --evaluate and --try are three different things: give one")
+    if modes:
+        other = [name for name in (*sizes, *settings) if (modes[0], name) != ("resume", "epochs")]
+        if other:
+            raise InputError(f"a run keeps its settings: leave out --{other[0]}")
+    if args.folder is not None and modes and modes[0] != "text":
+        raise InputError(f"--{modes[0]} names the run: leave out --run")
+    if args.seconds is not None and not args.seconds > 0:
+        raise InputError(f"--seconds is {args.seconds}, expected more than 0")
+    found = found.resized(sizes)
+    return found if modes else replace(found, settings=replace(found.settings, **settings))
+
+
+def learn(args, task):
+    """Fit a new run, or go on with one; then measure it on the test part."""
+    from nanollm import fit
+    before = None if args.resume is None else fit.read_config(args.resume).get("backend")
+    choose_backend(args, before)
+    parts = task.read()
+    t, solver = (begun if args.resume is None else resumed)(args, task, parts)
+    if not args.quiet:
+        print(header(t, task, parts), flush=True)
+    metrics = fit.run(t, quiet=args.quiet, seconds=args.seconds,
+                      on_look=None if args.quiet else show)
+    if metrics is None:
+        if not args.quiet:
+            print(f"stopped after step {t.step:,} of {t.steps:,}, all is saved; go on with\n"
+                  f"  {program()} fit {task.name} --resume {shlex.quote(str(t.folder))}")
+        return 0 if args.seconds else 130
+    if not args.quiet:
+        minutes, seconds = divmod(round(metrics["seconds"]), 60)
+        print(f"best after epoch {metrics['best_epoch']}: validation error {metrics['error']:.4f}, "
+              f"loss {metrics['val_loss']:.4f}; {metrics['epochs']} epochs, {minutes} min {seconds}"
+              f" s\nmeasure it  {program()} fit {task.name} --evaluate "
+              f"{shlex.quote(str(t.folder))}")
+    return 0
+
+
+def begun(args, task, parts):
+    from nanollm import fit
+    solver = task.begin(parts)
+    folder = new_name(task.name) if args.folder is None else args.folder
+    t = fit.begin(solver.problem(parts.learn, parts.check), solver.model, task.settings, folder,
+                  {"task": task.name, "model": task.sizes})
+    solver.save(folder)
+    return t, solver
+
+
+def resumed(args, task, parts):
+    from nanollm import fit
+    solver = task.load(args.resume, best=False)
+    return fit.resume(solver.problem(parts.learn, parts.check), solver.model, args.resume,
+                      epochs=args.epochs), solver
+
+
+def header(t, task, parts):
+    """What is about to happen, a line for each part of it."""
+    from nanollm.cli.options import table
+    rows = [*t.model.summary(), ("total", "", t.model.count())]
+    return (f"task   {task.what}\n"
+            f"data   {len(t.problem.learn):,} examples to learn from, {len(t.problem.check):,} to "
+            f"check on, tests: " + ", ".join(f"{name} {len(rows):,}"
+                                             for name, rows in parts.tests.items()) +
+            f"\nfit    {t.settings.epochs} epochs of {t.per_epoch:,} steps, batch "
+            f"{t.settings.batch}, on {backend.current()}\nrun    {t.folder}\n\n"
+            + table(rows, ["layer", "output", "parameters"]) + "\n")
+
+
+def show(t):
+    """One line about an epoch."""
+    from tqdm import tqdm
+    loss, error = t.looks[-1]
+    tqdm.write(f"epoch {len(t.looks):3}  validation loss {loss:.4f}  error {error:.4f}"
+               + ("  best so far" if error == min(t.errors) else "") + f"  {t.seconds:,.0f} s")
+
+
+def evaluate(args, task):
+    """Print the measures of a run on each test part."""
+    choose_backend(args)
+    solver = task.load(args.evaluate)
+    for name, rows in task.read().tests.items():
+        found = solver.evaluate(rows, args.beam)
+        print(f"{name:10}{len(rows):,} rows   "
+              + "   ".join(f"{measure} {value:.4f}" for measure, value in found.items()))
+
+
+def answer(args, task):
+    """Print the answer of a run to a text."""
+    choose_backend(args)
+    folder = newest(task.name) if args.folder is None else args.folder
+    source = task.cut(args.text)
+    if not source:
+        raise InputError("--try: the text is empty, expected something to answer")
+    print(task.load(folder).answer(source, task.between, args.beam))
+
+
+def new_name(name):
+    """runs/fit/name, or runs/fit/name-2 ... if that is taken."""
+    from nanollm.runs import new_name
+    return new_name(f"fit/{name}")
+
+
+def newest(name):
+    """The run of this task that was saved last. Raises InputError where there is none."""
+    from nanollm.fit import read_config
+    from nanollm.runs import HOME
+    found = sorted((HOME / "fit").glob("*/step-*/state.json"), key=lambda p: p.stat().st_mtime)
+    for path in reversed(found):
+        if read_config(path.parents[1])["task"] == name:
+            return path.parents[1]
+    raise InputError(f"there is no run of {name} in {HOME / 'fit'} yet; `python -m nanollm fit "
+                     f"{name}` makes one")
