@@ -93,13 +93,14 @@ def averaged(scores, matrix, average):
 
 def report(matrix, names=None):
     """One line a class: its name, precision, recall, F1, examples; then the averages."""
-    columns = [[f"{x:.3f}" for x in score(matrix)] + [f"{score(matrix, 'macro'):.3f}",
-                                                    f"{score(matrix, 'micro'):.3f}"]
-               for score in (precision, recall, f1)]
-    total = int(matrix.sum())
-    rows = list(zip(["", *class_names(matrix, names), "macro", "micro (accuracy)"],
-                    *(["precision", *columns[0]], ["recall", *columns[1]], ["F1", *columns[2]]),
-                    ["examples", *map(str, matrix.sum(axis=1)), str(total), str(total)]))
+    scores = (precision, recall, f1)
+    classes = zip(class_names(matrix, names), *(score(matrix) for score in scores),
+                  matrix.sum(axis=1))
+    averages = [(name, *(score(matrix, name) for score in scores), matrix.sum())
+                for name in ("macro", "micro")]
+    rows = [("", "precision", "recall", "F1", "examples")]
+    rows += [(name, f"{p:.3f}", f"{r:.3f}", f"{f:.3f}", str(n))
+             for name, p, r, f, n in [*classes, *averages]]
     wide = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join([row[0].ljust(wide[0]), *(x.rjust(w) for x, w in zip(row[1:], wide[1:]))])
@@ -117,7 +118,7 @@ def draw_confusion(matrix, path, names=None):
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)      # (K, K), rows sum to 1
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    small = min(10, 300 / K)                                                # points
+    small = min(10, 1200 / K)                                               # points
     axes.set_xticks(range(K), names, rotation=90, fontsize=small)
     axes.set_yticks(range(K), names, fontsize=small)
     axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {accuracy(matrix):.1%}")
@@ -205,7 +206,7 @@ def paired(references, hypotheses):
 
 def perplexity(nats):
     """e^L for a loss of L nats a token: among so many equally likely tokens the model chooses."""
-    return math.exp(nats)
+    return math.exp(nats) if nats < 709 else math.inf       # e^710 is beyond a float
 
 
 def bits_per_character(nats, tokens, characters):

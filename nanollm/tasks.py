@@ -1,35 +1,25 @@
 """Tasks that recurrent models learn: the data, what counts as right, and sizes that do it.
 
     task = TASKS["dates"]
-    parts = task.parts()                        learn, check (validation) and test parts
-    solver = task.begin(parts.learn)            vocabularies and an untrained model
-    fitting = fit.begin(solver.problem(parts.learn, parts.check), solver.model, task.settings, ...)
-    solver.answer("March 3rd, 2021")            "2021-03-03"
+    parts = task.read()                         learn, check (validation) and test rows
+    solver = task.begin(parts)                  vocabularies and an untrained model (solvers.py)
+    solver = task.load("runs/fit/dates")        or those of a run
+    solver.answer(list("March 3rd, 2021"), "")  "2021-03-03"
 
-A solver is a model with its vocabularies; there is one kind for each kind of answer:
-
-    Rewriter    Seq2Seq         a sequence for a sequence: right if it is one of the references
-    Labeler     Classifier      a label for a text
-    Writer      LanguageModel   the rest of a text; only its probability is judged
+`python -m nanollm fit NAME` fits a task (fit.py); its file is cli/fit.py.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanollm import datasets, metrics
+from nanollm import datasets
 from nanollm.datasets.held_out import fold
 from nanollm.errors import InputError
-from nanollm.fit import FitSettings, Problem, load_best, mean_loss, read_config, side_by_side
-from nanollm.models.recurrent import Classifier, LanguageModel
-from nanollm.models.seq2seq import Seq2Seq, Seq2SeqConfig
-from nanollm.text import Words, pad
-from nanollm.text.words import END, PAD, START
-
-ROWS = 256                      # that go through a model together where nothing is learned
+from nanollm.fitting import FitSettings, load_best, read_config
+from nanollm.solvers import Labeler, Rewriter, Writer
 
 
 class Parts(NamedTuple):
@@ -39,194 +29,6 @@ class Parts(NamedTuple):
     check: list                 # validation
     tests: dict                 # {name: rows}, the first is the one to quote
     labels: tuple = ()          # names of the labels, for a Labeler
-
-
-def in_batches(call, rows, size):
-    """call(part) for parts of the rows, the short ones together; one result a row, in order.
-
-    Rows are (sequence, ...), call returns a list.
-    """
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
-    cut = [order[i:i + size] for i in range(0, len(order), size)]
-    found = side_by_side([partial(call, [rows[i] for i in part]) for part in cut])
-    results = dict(zip((i for part in cut for i in part), (x for part in found for x in part)))
-    return [results[i] for i in range(len(rows))]
-
-
-class Solver:
-    """What the three kinds share: their vocabularies are kept in the folder of the run."""
-
-    def save(self, folder):
-        """Write the vocabularies into the folder of a run."""
-        for name, words in self.vocabularies().items():
-            words.save(Path(folder) / f"{name}.json")
-
-
-class Rewriter(Solver):
-    """Rows (source, [references]); a reference is a list of tokens."""
-
-    def __init__(self, source, target, sizes, rng, most=100):
-        self.source, self.target, self.most = source, target, most
-        config = Seq2SeqConfig(source=source.vocab, target=target.vocab, **sizes)
-        self.model = Seq2Seq(config, rng)
-
-    @classmethod
-    def learned_from(cls, rows, labels, sizes, rng, **settings):
-        return cls(Words.train([source for source, _ in rows]),
-                   Words.train([target for _, found in rows for target in found]), sizes, rng,
-                   **settings)
-
-    @classmethod
-    def loaded(cls, folder, sizes, **settings):
-        words = [Words.load(Path(folder) / f"{name}.json") for name in ("source", "target")]
-        return cls(*words, sizes, np.random.default_rng(0), **settings)
-
-    def vocabularies(self):
-        return {"source": self.source, "target": self.target}
-
-    def problem(self, learn, check):
-        """An example is (ids, ids of one reference, all references)."""
-        def examples(rows, every):
-            return [(self.source.encode(source), self.target.encode(one, start=True, end=True),
-                     found) for source, found in rows for one in (found if every else found[:1])]
-
-        return Problem(examples(learn, True), examples(check, False),
-                       lambda example: len(example[0]) + len(example[1]), self.collate, self.error)
-
-    def collate(self, examples):
-        target, lengths = pad([target for _, target, _ in examples], PAD)
-        return (*pad([source for source, _, _ in examples], PAD), target), int(sum(lengths - 1))
-
-    def error(self, model, examples):
-        """The share of sources whose answer is none of the references."""
-        found = self.translations([source for source, _, _ in examples])
-        return metrics.word_error_rate([references for _, _, references in examples], found)
-
-    def translations(self, sources, beam=1):
-        """The answers, lists of tokens, to rows of ids."""
-        def answers(rows):
-            found, _ = self.model.translate(*pad([ids for ids, in rows], PAD), beam=beam,
-                                            most=self.most)
-            return [self.target.tokens(ids) for ids in found]
-
-        return in_batches(answers, [(ids,) for ids in sources], max(1, ROWS // beam))
-
-    def evaluate(self, rows, beam=1):
-        """{measure: number} on rows: share of wrong answers, and of wrong tokens."""
-        found = self.translations([self.source.encode(source) for source, _ in rows], beam)
-        references = [references for _, references in rows]
-        return {"wrong": metrics.word_error_rate(references, found),
-                "token error rate": metrics.error_rate(references, found)}
-
-    def answer(self, source, between, beam=1):
-        return between.join(self.translations([self.source.encode(source, strict=True)], beam)[0])
-
-
-class Labeler(Solver):
-    """Rows (source, label), labels from 0."""
-
-    def __init__(self, source, labels, sizes, rng):
-        self.source, self.labels = source, labels
-        self.model = Classifier(source.vocab, classes=labels.vocab - len(labels.special), rng=rng,
-                                **sizes)
-
-    @classmethod
-    def learned_from(cls, rows, labels, sizes, rng, least=1):
-        return cls(Words.train([source for source, _ in rows], least=least), Words(list(labels)),
-                   sizes, rng)
-
-    @classmethod
-    def loaded(cls, folder, sizes, least=1):
-        words = [Words.load(Path(folder) / f"{name}.json") for name in ("source", "labels")]
-        return cls(*words, sizes, np.random.default_rng(0))
-
-    def vocabularies(self):
-        return {"source": self.source, "labels": self.labels}
-
-    def problem(self, learn, check):
-        """An example is (ids, label)."""
-        learn, check = ([(self.source.encode(source), label) for source, label in rows]
-                        for rows in (learn, check))
-        return Problem(learn, check, lambda example: len(example[0]), self.collate, self.error)
-
-    def collate(self, examples):
-        labels = np.array([label for _, label in examples])
-        return (*pad([ids for ids, _ in examples], PAD), labels), len(examples)
-
-    def error(self, model, examples):
-        """The share of wrong labels."""
-        found = [int(scores.argmax()) for scores in self.scores(examples)]
-        return 1 - metrics.accuracy(self.confusion(examples, found))
-
-    def confusion(self, rows, found):
-        """The confusion matrix of rows (..., label) and the labels found."""
-        return metrics.confusion_matrix([label for _, label in rows], found,
-                                        self.model.head.w.shape[1])
-
-    def scores(self, examples):
-        def scores(part):
-            return list(self.model(*pad([ids for ids, *_ in part], PAD)).numpy())
-
-        return in_batches(scores, examples, ROWS)
-
-    def evaluate(self, rows, beam=1):
-        """{measure: number} on rows."""
-        found = [int(scores.argmax()) for scores in self.scores(self.problem([], rows).check)]
-        matrix = self.confusion(rows, found)
-        return {"accuracy": metrics.accuracy(matrix), "macro F1": metrics.f1(matrix, "macro")}
-
-    def answer(self, source, between, beam=1):
-        """The three likeliest labels with their probabilities."""
-        (scores,) = self.scores([(self.source.encode(source),)])
-        p = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-        words = self.labels.words[len(self.labels.special):]
-        return between.join(f"{words[i]} {p[i]:.3f}" for i in np.argsort(-p)[:3])
-
-
-class Writer(Solver):
-    """Rows (text as a list of tokens, None)."""
-
-    def __init__(self, source, sizes, rng):
-        self.source = source
-        self.model = LanguageModel(source.vocab, rng=rng, **sizes)
-
-    @classmethod
-    def learned_from(cls, rows, labels, sizes, rng):
-        return cls(Words.train([source for source, _ in rows]), sizes, rng)
-
-    @classmethod
-    def loaded(cls, folder, sizes):
-        return cls(Words.load(Path(folder) / "source.json"), sizes, np.random.default_rng(0))
-
-    def vocabularies(self):
-        return {"source": self.source}
-
-    def problem(self, learn, check):
-        """An example is the ids from START to END."""
-        learn, check = ([self.source.encode(source, start=True, end=True) for source, _ in rows]
-                        for rows in (learn, check))
-        return Problem(learn, check, len, self.collate, self.error)
-
-    def collate(self, examples):
-        ids, lengths = pad(examples, PAD)
-        targets = np.where(ids[:, 1:] == PAD, -1, ids[:, 1:])
-        return (ids[:, :-1], targets), int(sum(lengths - 1))
-
-    def error(self, model, examples):
-        """The mean loss of a token: there is no right answer to count."""
-        return mean_loss(model, Problem([], examples, len, self.collate, None), ROWS)
-
-    def evaluate(self, rows, beam=1):
-        """{measure: number} on rows."""
-        loss = self.error(self.model, self.problem([], rows).check)
-        return {"nats a token": loss, "perplexity": metrics.perplexity(loss)}
-
-    def answer(self, source, between, beam=1):
-        """Five texts that begin so."""
-        rng = np.random.default_rng(0)
-        ids = np.concatenate([[START], self.source.encode(source, strict=True)])
-        found = [self.model.write(ids, end=END, rng=rng, temperature=0.8) for _ in range(5)]
-        return " ".join(between.join(self.source.tokens([*ids, *more])) for more in found)
 
 
 @dataclass(frozen=True)
@@ -357,7 +159,7 @@ TASKS = {task.name: task for task in [
     Task("dates", "dates as people write them to 2021-03-03", date_forms, Rewriter,
          dict(width=32, encoder=64, decoder=128, layers=1, cell="lstm",
               attention="multiplicative", dropout=0.0),
-         FitSettings(epochs=8, batch=64, lr=3e-3)),
+         FitSettings(epochs=4, batch=64, lr=3e-3)),
     Task("numbers", "42 to forty-two", numbers, Rewriter,
          dict(width=32, encoder=64, decoder=128, layers=1, cell="lstm",
               attention="multiplicative", dropout=0.0),

@@ -169,7 +169,8 @@ def test_a_folder_of_the_user_that_is_none_is_named(server, monkeypatch, tmp_pat
 
 def test_every_data_set_names_its_origin_license_and_sha256():
     assert {"pydoc", "tinyshakespeare", "names", "tinystories", "taylorswift",
-            "gpt2-merges"} <= REGISTRY.keys()
+            "gpt2-merges", "cmudict-train", "cmudict-test", "rt-polarity", "scan-train",
+            "scan-test", "clinc150"} <= REGISTRY.keys()
     for name, data in REGISTRY.items():
         assert data.name == name and data.what and data.license and data.origin
         if name != "pydoc":
@@ -214,6 +215,17 @@ def test_pydoc_needs_no_network_and_tells_its_sha256(server):
     assert "Python 3." in datasets.details("pydoc")["origin"] and server.asked == 0
     with pytest.raises(InputError, match="embedded"):
         datasets.get("pydoc")
+
+
+def test_a_registered_text_is_read_in_its_encoding(server, monkeypatch, tmp_path):
+    content = b"caf\xe9 \x97 na\xefve"
+    for encoding, expected in ("cp1252", "café — naïve"), ("latin-1", "café \x97 naïve"):
+        monkeypatch.setitem(REGISTRY, "old", Dataset(
+            "old", "a test", "none", TINY.origin, "old.txt", len(content),
+            hashlib.sha256(content).hexdigest(), encoding))
+        (tmp_path / "old.txt").write_bytes(content)
+        monkeypatch.setenv("NANOLLM_DATA", str(tmp_path))
+        assert datasets.text("old") == expected
 
 
 @pytest.mark.parametrize("content, expected", [

@@ -1,6 +1,5 @@
 """fit: a recurrent model learns a task from examples, is evaluated on others, and can be tried."""
 
-import argparse
 import shlex
 from dataclasses import fields, replace
 
@@ -19,8 +18,16 @@ A run is a folder: settings, vocabularies, weights, losses.csv, loss.png, and in
 metrics.json.
 """
 
-SIZES = {"width": int, "encoder": int, "decoder": int, "hidden": int, "layers": int, "cell": str,
-         "attention": str, "pooling": str, "dropout": float}
+SIZES = {                       # of a model; a task has some of them
+    "width": (int, "numbers that describe a token"),
+    "encoder": (int, "width of the encoder's state, in each direction"),
+    "decoder": (int, "width of the decoder's state"),
+    "hidden": (int, "width of the LSTM's state"),
+    "layers": (int, "recurrences on top of each other"),
+    "cell": (str, "lstm or gru"),
+    "attention": (str, "none, multiplicative or additive"),
+    "pooling": (str, "last or mean: how the states of a row become one"),
+    "dropout": (float, "share of numbers left out at random in training")}
 
 
 def add(commands):
@@ -54,11 +61,10 @@ def listed():
 
 def add_settings(parser):
     """An option for each size of a model and each field of FitSettings."""
-    from nanollm.fit import FitSettings
-    group = parser.add_argument_group("model (the task's, unless given)")
-    for name, kind in SIZES.items():
-        group.add_argument(f"--{name}", type=kind, metavar=letter(kind), help=argparse.SUPPRESS
-                           if name == "pooling" else f"{name} of the model, where it has one")
+    from nanollm.fitting import FitSettings
+    group = parser.add_argument_group("model (the task's, unless given; not every task has all)")
+    for name, (kind, words) in SIZES.items():
+        group.add_argument(f"--{name}", type=kind, metavar=letter(kind), help=words)
     group = parser.add_argument_group("settings (the task's, unless given)")
     for f in fields(FitSettings):
         group.add_argument(f"--{f.name}", type=f.type, metavar=letter(f.type),
@@ -80,7 +86,7 @@ def run(args):
 
 def asked(args):
     """The task as the options change it. Raises InputError for options that do not go together."""
-    from nanollm.fit import FitSettings
+    from nanollm.fitting import FitSettings
     from nanollm.tasks import task
     found = task(args.task)
     sizes = {name: getattr(args, name) for name in SIZES if getattr(args, name) is not None}
@@ -102,12 +108,12 @@ def asked(args):
 
 
 def learn(args, task):
-    """Fit a new run, or go on with one; then measure it on the test part."""
-    from nanollm import fit
-    before = None if args.resume is None else fit.read_config(args.resume).get("backend")
+    """Fit a new run, or go on with one."""
+    from nanollm import fit, fitting
+    before = None if args.resume is None else fitting.read_config(args.resume)["backend"]
     choose_backend(args, before)
     parts = task.read()
-    t, solver = (begun if args.resume is None else resumed)(args, task, parts)
+    t = (begun if args.resume is None else resumed)(args, task, parts)
     if not args.quiet:
         print(header(t, task, parts), flush=True)
     metrics = fit.run(t, quiet=args.quiet, seconds=args.seconds,
@@ -127,20 +133,18 @@ def learn(args, task):
 
 
 def begun(args, task, parts):
-    from nanollm import fit
+    from nanollm import fitting
     solver = task.begin(parts)
     folder = new_name(task.name) if args.folder is None else args.folder
-    t = fit.begin(solver.problem(parts.learn, parts.check), solver.model, task.settings, folder,
-                  {"task": task.name, "model": task.sizes})
-    solver.save(folder)
-    return t, solver
+    return fitting.begin(solver.problem(parts.learn, parts.check), solver.model, task.settings,
+                         folder, {"task": task.name, "model": task.sizes}, solver.save)
 
 
 def resumed(args, task, parts):
-    from nanollm import fit
+    from nanollm import fitting
     solver = task.load(args.resume, best=False)
-    return fit.resume(solver.problem(parts.learn, parts.check), solver.model, args.resume,
-                      epochs=args.epochs), solver
+    return fitting.resume(solver.problem(parts.learn, parts.check), solver.model, args.resume,
+                          epochs=args.epochs)
 
 
 def header(t, task, parts):
@@ -161,7 +165,7 @@ def show(t):
     from tqdm import tqdm
     loss, error = t.looks[-1]
     tqdm.write(f"epoch {len(t.looks):3}  validation loss {loss:.4f}  error {error:.4f}"
-               + ("  best so far" if error == min(t.errors) else "") + f"  {t.seconds:,.0f} s")
+               + ("  best so far" if t.stale == 0 else "") + f"  {t.seconds:,.0f} s")
 
 
 def evaluate(args, task):
@@ -192,7 +196,7 @@ def new_name(name):
 
 def newest(name):
     """The run of this task that was saved last. Raises InputError where there is none."""
-    from nanollm.fit import read_config
+    from nanollm.fitting import read_config
     from nanollm.runs import HOME
     found = sorted((HOME / "fit").glob("*/step-*/state.json"), key=lambda p: p.stat().st_mtime)
     for path in reversed(found):

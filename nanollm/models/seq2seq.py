@@ -13,15 +13,12 @@ Equation    encoder     m_s = Recurrent(E_x[source_s], m_{s-1}), in both directi
             before the first question is asked, so attention and output are products over all steps
             at once. (Luong also feeds h̃_{t-1} to the decoder, which forbids that; left out here.)
 
-            To write, the model reads its own tokens. A beam of 1 takes the likeliest token each
-            time; a beam of K keeps the K likeliest beginnings. Every token costs probability, so
-            answers of n tokens are compared by log P / n^normalize.
+            To write, the model reads its own tokens, and searches as beam.py does.
 
 Shapes      source (B, S), lengths (B,), target (B, T + 1) from START to END, padded with PAD
             → logits (B, T, V)
 Source      Sutskever, Vinyals & Le 2014; Cho et al. 2014; attention: Luong, Pham & Manning 2015,
-            section 3, and Bahdanau, Cho & Bengio 2015; length normalization: Wu et al. 2016,
-            section 7, in a simpler form
+            section 3, and Bahdanau, Cho & Bengio 2015
 """
 
 from dataclasses import asdict, dataclass
@@ -30,11 +27,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanollm import backend, functional as F, nn
+from nanollm.beam import Search
 from nanollm.errors import InputError
 from nanollm.models.recurrent import check_rows
 from nanollm.recurrent import GRU, LSTM
 from nanollm.tape import recording
-from nanollm.text.words import END, PAD, SPECIAL, START
+from nanollm.text.words import PAD, SPECIAL
 
 CELLS = {"lstm": LSTM, "gru": GRU}
 ATTENTIONS = "none", "multiplicative", "additive"
@@ -243,51 +241,6 @@ class Seq2Seq(nn.Layer):
         return rows + [("head", f"(B, T, {c.target})", self.head.count())]
 
 
-class Search:
-    """A beam search over B sources, K beginnings each; B K rows go through the model together.
-
-    A finished answer keeps its place in the beam, and its log P, until K better ones displace it.
-    """
-
-    def __init__(self, sources, beam, most):
-        shape = sources, beam
-        self.total = np.full(shape, -np.inf)                    # log P of each beginning
-        self.total[:, 0] = 0                                    # at first there is one: the empty
-        self.done, self.n = np.zeros(shape, bool), np.zeros(shape, int)
-        self.written = np.empty((*shape, 0), np.int64)          # (B, K, tokens so far)
-        self.last, self.most = np.full(sources * beam, START), most
-
-    @property
-    def over(self):
-        return self.done.all() or self.written.shape[2] == self.most
-
-    def extend(self, logits):
-        """Add the best next tokens by logits (B K, V); returns the row each goes on from (B K,)."""
-        (B, K), V = self.total.shape, logits.shape[1]
-        log_p = log_softmax(logits.astype(np.float64)).reshape(B, K, V)
-        log_p[self.done] = -np.inf
-        log_p[self.done, END] = 0                               # it stays as it is
-        total = (self.total[..., None] + log_p).reshape(B, K * V)
-        best = np.argsort(-total, axis=1, kind="stable")[:, :K]
-        self.total = np.take_along_axis(total, best, axis=1)
-        parent, token = np.divmod(best, V)                      # (B, K)
-        was_done = np.take_along_axis(self.done, parent, axis=1)
-        self.n = np.take_along_axis(self.n, parent, axis=1) + ~was_done
-        self.done = was_done | (token == END)
-        kept = np.take_along_axis(self.written, parent[..., None], axis=1)
-        self.written = np.concatenate([kept, token[..., None]], axis=2)
-        self.last = token.reshape(-1)
-        return (np.arange(B)[:, None] * K + parent).reshape(-1)
-
-    def answers(self, normalize):
-        """([ids of the best answer to each source, without END], their scores (B,))."""
-        scores = self.total / self.n ** float(normalize)        # (B, K)
-        best = scores.argmax(axis=1)
-        found = [self.written[b, k, :self.n[b, k] - self.done[b, k]].tolist()
-                 for b, k in enumerate(best)]
-        return found, scores[np.arange(len(best)), best]
-
-
 def shifted(target):
     """What the decoder reads and what it must say: target without its last, its first token."""
     if target.ndim != 2 or target.shape[1] < 2:
@@ -300,8 +253,3 @@ def picked(tensor, rows):
     """Rows of a tensor (N, H), by the op that looks up rows."""
     kernels = backend.module()
     return kernels.embedding(kernels.array(rows), tensor.data)[0]
-
-
-def log_softmax(x):
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
