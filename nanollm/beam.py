@@ -5,7 +5,7 @@ Equation    log P(y_1 ... y_n) = Σ_t log P(y_t | y_<t); of all beginnings of t 
             greedy: the likeliest token each time. With K = V^n nothing is lost.
             Every token costs probability, so the answers that are left in the end are compared by
             log P / n^normalize, n with END: 0 favors short ones, 1 is the mean of a token.
-Source      Graves 2012 (arXiv 1211.3711), section 2.5; Sutskever, Vinyals & Le 2014, section 3.2;
+Source      Graves 2012 (arXiv 1211.3711); Sutskever, Vinyals & Le 2014, section 3.2;
             length normalization: Wu et al. 2016 (arXiv 1609.08144), section 7, here simpler
 """
 

@@ -140,7 +140,7 @@ def side_by_side(calls):
 def look(t):
     """Validation after an epoch: (loss, error); keeps the weights if the error is the lowest."""
     loss = mean_loss(t.model, t.problem, t.settings.batch)
-    error = float(t.problem.error(t.model, t.problem.check))
+    error = float(t.problem.error(t.problem.check))
     if not math.isfinite(loss + error):
         raise InputError(f"the validation loss is {loss} and the error {error} after step "
                          f"{t.step}: the fit diverged; begin anew with a lower --lr")

@@ -65,7 +65,7 @@ class Problem(NamedTuple):
     learn, check    lists of examples, to learn from and to validate on
     length          example → a number: examples with near numbers share a batch
     collate         list of examples → (arrays for model.loss, how many targets they hold)
-    error           model, list of examples → a number of at least 0 that should become small
+    error           list of examples → how wrong the model is on them, a number from 0 up
     """
 
     learn: list

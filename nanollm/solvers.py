@@ -84,7 +84,7 @@ class Rewriter(Solver):
         target, lengths = pad([target for _, target, _ in examples], PAD)
         return (*pad([source for source, _, _ in examples], PAD), target), int(sum(lengths - 1))
 
-    def error(self, model, examples):
+    def error(self, examples):
         """The share of sources whose answer is none of the references."""
         found = self.translations([source for source, _, _ in examples])
         return metrics.word_error_rate([references for _, _, references in examples], found)
@@ -96,7 +96,7 @@ class Rewriter(Solver):
                                             most=self.most)
             return [self.target.tokens(ids) for ids in found]
 
-        return in_batches(answers, [(ids,) for ids in sources], max(1, ROWS // beam))
+        return in_batches(answers, [(ids,) for ids in sources], ROWS // max(beam, 1) or 1)
 
     def evaluate(self, rows, beam=1):
         """{measure: number} on rows: share of wrong answers, and of wrong tokens."""
@@ -140,7 +140,7 @@ class Labeler(Solver):
         labels = np.array([label for _, label in examples])
         return (*pad([ids for ids, _ in examples], PAD), labels), len(examples)
 
-    def error(self, model, examples):
+    def error(self, examples):
         """The share of wrong labels."""
         found = [int(scores.argmax()) for scores in self.scores(examples)]
         return 1 - metrics.accuracy(self.confusion(examples, found))
@@ -199,13 +199,13 @@ class Writer(Solver):
         targets = np.where(ids[:, 1:] == PAD, -1, ids[:, 1:])
         return (ids[:, :-1], targets), int(sum(lengths - 1))
 
-    def error(self, model, examples):
+    def error(self, examples):
         """The mean loss of a token: there is no right answer to count."""
-        return mean_loss(model, Problem([], examples, len, self.collate, None), ROWS)
+        return mean_loss(self.model, Problem([], examples, len, self.collate, None), ROWS)
 
     def evaluate(self, rows, beam=1):
         """{measure: number} on rows."""
-        loss = self.error(self.model, self.problem([], rows).check)
+        loss = self.error(self.problem([], rows).check)
         return {"nats a token": loss, "perplexity": metrics.perplexity(loss)}
 
     def answer(self, source, between, beam=1):

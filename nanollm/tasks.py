@@ -87,6 +87,11 @@ def pronunciation():
     return Parts(learn, check, {"test": test})
 
 
+def upper(text):
+    """A word as CMUdict writes it."""
+    return list(text.upper())
+
+
 def date_forms(learn=40_000, check=2_000):
     """Days of the test part are shared between check and test, again by their sha256."""
     def rows(seed, count, part):
@@ -154,7 +159,7 @@ TASKS = {task.name: task for task in [
          pronunciation, Rewriter,
          dict(width=128, encoder=256, decoder=512, layers=1, cell="lstm",
               attention="multiplicative", dropout=0.3),
-         FitSettings(epochs=12, batch=128, lr=1.5e-3, warmup=200), cut=lambda text: text.upper(),
+         FitSettings(epochs=24, batch=128, lr=1.5e-3, warmup=200), cut=upper,
          between=" "),
     Task("dates", "dates as people write them to 2021-03-03", date_forms, Rewriter,
          dict(width=32, encoder=64, decoder=128, layers=1, cell="lstm",

@@ -57,6 +57,7 @@ def machine(available=False, error=None, version=(12, 4)):
     ("linux", machine(error="CUDA_ERROR_NO_DEVICE\n(100)"), "no GPU .*CUDA_ERROR_NO_DEVICE \\(100"),
     ("linux", machine(), "NVIDIA's compiler was not found"),
     ("linux", machine(True, version=(11, 4)), "too old: it knows CUDA 11.4, needed is 12.0"),
+    ("linux", machine(True), "numba-cuda is not installed \\(pip install -r requirements-gpu.txt"),
 ])
 def test_each_machine_that_cannot_run_cuda_gets_its_own_line(platform, cuda, line, monkeypatch):
     import numba

@@ -240,6 +240,21 @@ def test_a_beam_that_keeps_everything_finds_the_best_of_all_answers(normalize):
     assert found == pytest.approx(score(best), rel=1e-9)
 
 
+def test_a_score_is_the_probability_of_the_answer_also_off_the_greedy_path():
+    """Each beginning goes on from its own state, though beginnings change places."""
+    rng, off = np.random.default_rng(1), 0
+    for seed in range(6):
+        model = seq2seq(seed)
+        model.head.w.data *= 8
+        source = rng.integers(4, 7, (12, 5))
+        answers, scores = model.translate(source, beam=5, most=6, normalize=0.5)
+        for row, answer, score in zip(source, answers, scores):
+            n = min(len(answer) + 1, 6)
+            assert score == pytest.approx(log_p(model, row, answer, 6) / n ** 0.5, rel=1e-9)
+            off += answer != greedy(model, row, 6)
+    assert off > 5
+
+
 def test_a_wider_beam_finds_likelier_answers():
     rng, gained = np.random.default_rng(0), 0
     for seed in range(10):

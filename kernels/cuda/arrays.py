@@ -19,7 +19,7 @@ from collections import defaultdict
 import numpy as np
 
 from kernels.cuda.block import by_entry, flat
-from kernels.cuda.device import FAILURE, SIMULATED, cuda, failed
+from kernels.cuda.device import FAILURE, SIMULATED, cuda, failed, out_of_memory
 
 INTERFACE = "__array_interface__" if SIMULATED else "__cuda_array_interface__"
 idle = defaultdict(list)                         # size in bytes → pieces of memory of that size
@@ -45,7 +45,9 @@ def take(size):
         pass
     try:
         return cuda.device_array(size, np.uint8)
-    except FAILURE:                              # out of memory
+    except FAILURE as error:
+        if not out_of_memory(error):
+            raise failed(error) from None
         release()
     try:
         return cuda.device_array(size, np.uint8)

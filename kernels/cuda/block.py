@@ -44,11 +44,18 @@ def launch_grid(kernel, grid, threads, *arguments):
     """Run kernel(*arguments) in a grid of blocks of threads, each a number or up to three."""
     if math.prod(grid) if isinstance(grid, tuple) else grid:     # the driver refuses to run none
         for counter in counters:
-            counter[kernel.py_func.__name__.lstrip("_")] += 1
+            counter[name(kernel)] += 1
         try:
             kernel[grid, threads](*arguments)
         except FAILURE as error:
             raise failed(error) from None
+
+
+def name(kernel):
+    """File and function of a kernel, such as "softmax._softmax"."""
+    function = kernel.py_func
+    file = function.__module__.rpartition(".")[2]
+    return f"{file}.{function.__qualname__}".replace(".<locals>.kernel", "")
 
 
 counters = []                                    # of the `with counted()` blocks that are open

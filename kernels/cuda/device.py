@@ -8,8 +8,12 @@ as Python, a thread of Python for each thread of the GPU: slow, but it needs no 
 print and set breakpoints in it.
 """
 
+import importlib
 import sys
-import warnings
+import threading
+from importlib.util import find_spec
+
+import numpy as np
 
 from nanollm.errors import InputError
 
@@ -30,10 +34,28 @@ class Simulator:
 
     def __init__(self, cuda):
         self._cuda = cuda
+        cuda.simulator.kernelapi.FakeCUDAShared.array = shared_array
 
     def __getattr__(self, name):
         launch = self._cuda.simulator.kernel._get_kernel_context()
         return getattr(self._cuda if launch is None else launch, name)
+
+
+one_at_a_time = threading.Lock()
+
+
+def shared_array(self, shape, dtype):
+    """A shared array in the simulator: one for each line that asks, the same for all of a block.
+
+    The simulator's own looks for it and makes it in two steps, between which another thread can
+    make a second one.
+    """
+    caller = sys._getframe(1)
+    with one_at_a_time:
+        place = caller.f_code, caller.f_lineno
+        if place not in self._allocations:
+            self._allocations[place] = np.empty(shape, dtype)
+        return self._allocations[place]
 
 
 def find():
@@ -64,7 +86,9 @@ def find():
     if version < OLDEST:
         raise unusable("the NVIDIA driver is too old: it knows CUDA {}.{}, needed is {}.{} or "
                        "later (update the driver)".format(*version, *OLDEST))
-    warnings.filterwarnings("ignore", "Grid size")   # small arrays make small grids: no news
+    if not find_spec("numba_cuda"):              # Numba's own is older than these kernels need
+        raise unusable("numba-cuda is not installed (pip install -r requirements-gpu.txt)")
+    numba.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0     # small arrays make small grids: no news
     return cuda
 
 
@@ -79,13 +103,28 @@ class SimulatedFailure(Exception):
 def failed(error):
     """The driver's error in one line that says what to do."""
     words = " ".join(str(error).split())
-    if "OUT_OF_MEMORY" in words:
+    if out_of_memory(error):
         return InputError("the GPU's memory is full: take a smaller --batch or --context, or end "
                           "what else is using it")
-    return InputError(f"the GPU failed ({words}), and this process cannot go on with it; the last "
-                      "checkpoint of a run is whole: start again, with --resume")
+    return InputError(f"the GPU failed ({words}), and this process cannot go on with it; a run's "
+                      "last checkpoint, if it has one, is whole: go on from it with --resume")
+
+
+def out_of_memory(error):
+    return "OUT_OF_MEMORY" in str(error)
+
+
+def failures():
+    """The exceptions by which numba-cuda says that the driver reports an error.
+
+    Memory and copies go through its own binding, launches through NVIDIA's cuda.core.
+    """
+    if SIMULATED:
+        return (SimulatedFailure,)
+    core = importlib.import_module("cuda.core._utils.cuda_utils")
+    return cuda.cudadrv.driver.CudaAPIError, core.CUDAError
 
 
 cuda = find()
 SIMULATED = isinstance(cuda, Simulator)
-FAILURE = SimulatedFailure if SIMULATED else cuda.cudadrv.driver.CudaAPIError
+FAILURE = failures()

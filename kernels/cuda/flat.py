@@ -55,6 +55,9 @@ class Buffers(Flat):
         if self.parameters is None:
             self.parameters = Flat(tensors, empty)
         for path, t in tensors.items():
+            if t.dtype != self.whole.dtype:
+                raise InputError(f"{path} is {t.dtype}, but the optimizer's state "
+                                 f"{self.whole.dtype}; make a new state after model.to")
             self.parameters[path] = t.data
             t.data = self.parameters[path]
         return self.parameters
@@ -78,10 +81,12 @@ def wholes(gathered):
 
 
 def together(tensors, gradients, *states):
-    if not states:
-        for path, t in tensors.items():
-            yield t.data.ndim, t.data, gradients[path]
+    if not states or any(state.keys() != tensors.keys() for state in states):
+        for path, t in tensors.items():                         # some of them: each alone
+            yield t.data.ndim, t.data, gradients[path], *(state[path] for state in states)
         return
+    if list(gradients) != list(states[0]):                      # the layout follows the order
+        gradients = {path: gradients[path] for path in states[0]}
     parts = [states[0].adopt(tensors), gather(gradients), *states]
     yield 2, *(part.matrices for part in parts)
     yield 1, *(part.vectors for part in parts)

@@ -49,7 +49,7 @@ def run(args):
     again = args.seed if args.seed is not None else args.backend and time.time_ns() % 1_000_000
     columns = [(name, dtype) for name in ([args.backend] if args.backend else available())
                for dtype in judges.CLOSE if (name, dtype) != ("numpy", "float64")]   # the reference
-    lines, problems = [], []
+    lines, problems, missing = [], [], []
     if again:
         print(f"numbers of seed {again}: --seed {again} draws them again\n", flush=True)
     for op in tqdm(args.ops or rows, unit="op", leave=False, disable=not sys.stderr.isatty()):
@@ -61,8 +61,12 @@ def run(args):
             line.append(worst(step_error if step else parity_error, rows[op], problems, judges,
                               name, dtype, again=again or 0)
                         if hasattr(backend.module(name), op) else None)
+        if args.backend and not hasattr(backend.module(args.backend), op):
+            missing.append(op)
         lines.append([*line, round(time.perf_counter() - began, 2)])
     print(table(lines, ["op", "cases", "gradient", *(" ".join(c) for c in columns), "seconds"]))
+    if missing:
+        problems.append(f"not on this backend: {', '.join(missing)}")
     print("\nall is well" if not problems else "\n" + "\n".join(problems))
     return 1 if problems else 0
 

@@ -97,7 +97,8 @@ class Classifier(nn.Layer):
             raise InputError(f"Classifier: pooling is {pooling!r}, expected one of "
                              f"{', '.join(POOLING)}")
         self.pooling, self.dropout = pooling, dropout
-        self.embedding = nn.Embedding(vocab, width, rng=rng, std=1.0)
+        # Small at first: a rare word, hardly ever trained, would add noise as large as its row.
+        self.embedding = nn.Embedding(vocab, width, rng=rng, std=0.1)
         self.lstm = LSTM(width, hidden, rng=rng, layers=layers, bidirectional=bidirectional,
                          dropout=dropout)
         wide = self.lstm.directions * hidden

@@ -21,7 +21,7 @@ Source      Sutskever, Vinyals & Le 2014; Cho et al. 2014; attention: Luong, Pha
             section 3, and Bahdanau, Cho & Bengio 2015
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,9 +81,6 @@ class Seq2SeqConfig:
         """Width of what the encoder says of a source token."""
         return (2 if self.bidirectional else 1) * self.encoder
 
-    def to_json(self):
-        return asdict(self)
-
 
 class Memory(NamedTuple):
     """The source as the decoder sees it."""
@@ -107,17 +104,15 @@ class Attention(nn.Layer):
             self.w = nn.parameter(rng.normal(0, hidden ** -0.5, hidden), "w")
         self.mix = linear(memory + hidden)
 
-    def look(self, h, memory):
-        """What each state finds (B, T, M), and the weights p (B, T, S) of where it looked."""
+    def look(self, h, memory, *, weights=False):
+        """What each state finds (B, T, M); with weights=True also where it looked, p (B, T, S)."""
+        values, keys, mask = memory
         if self.w is None:
-            return F.multiplicative_attention(h, memory.keys, memory.values, memory.mask,
-                                              weights=True)
-        return F.additive_attention(self.query(h), memory.keys, memory.values, self.w, memory.mask,
-                                    weights=True)
+            return F.multiplicative_attention(h, keys, values, mask, weights=weights)
+        return F.additive_attention(self.query(h), keys, values, self.w, mask, weights=weights)
 
     def __call__(self, h, memory):
-        context, _ = self.look(h, memory)
-        return F.tanh(self.mix(F.concat(context, h)))
+        return F.tanh(self.mix(F.concat(self.look(h, memory), h)))
 
 
 class Seq2Seq(nn.Layer):
@@ -225,7 +220,7 @@ class Seq2Seq(nn.Layer):
                              "choose attention 'multiplicative' or 'additive'")
         memory, state = self.encode(source, lengths)
         h, _ = self.states(shifted(target)[0], memory, state)
-        return self.attention.look(h, memory)[1].numpy()
+        return self.attention.look(h, memory, weights=True)[1].numpy()
 
     def summary(self):
         """Rows (layer, output shape, parameters), one for each part of the model."""
