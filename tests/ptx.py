@@ -131,7 +131,7 @@ def run_ladder():
 def run_ceilings():
     """The kernels that measure a GPU, launched as they are there."""
     from kernels.cuda import ceilings
-    ceilings.milliseconds = lambda run, times: run() or 1.0
+    ceilings.timed = lambda run, times: (run() or 1.0, True)
     ceilings.copy_rate()
     ceilings.arithmetic_rate()
 

@@ -16,12 +16,12 @@ past are joined in a second launch, as attention.py joins tiles.
 import math
 from functools import cache
 
-from kernels.cuda.arrays import empty, zeros
+from kernels.cuda.arrays import empty
 from kernels.cuda.attention_tiles import LOWEST
 from kernels.cuda.block import SLOTS, THREADS, block_max, block_sum, by_entry, by_row, launch
 from kernels.cuda.device import cuda
 from kernels.cuda.gelu import gelu
-from kernels.cuda.layernorm import normalize_row
+from kernels.cuda.layernorm import normalize_row, zero_row
 from kernels.cuda.products import aligned, product
 from kernels.cuda.registers import add_inner, single
 from kernels.cuda.vectors import load, width
@@ -106,12 +106,6 @@ def _join(parts, m, total, scale, y):            # (P, C), (P, H) twice → (1, 
             value += factor * parts[p, c]
             sum_exp += factor * total[p, h]
         y[0, c] = value / sum_exp
-
-
-@cache
-def zero_row(n, dtype):
-    """Zeros in place of a bias that is None: never written to, so made once."""
-    return zeros(n, dtype)
 
 
 def normalize(x, gamma, beta, bias, eps):

@@ -11,6 +11,7 @@ entry of a table (P, C), neighbors reading neighboring columns, and `sum` adds u
 """
 
 import math
+from functools import cache
 
 from kernels.cuda.arrays import empty, zeros
 from kernels.cuda.block import SLOTS, THREADS, as_rows, block_sum, by_entry, by_row
@@ -101,9 +102,15 @@ def _columns(dy, x, mu, r, table):               # (N, C), (N, C), (N,), (N,) â†
         table[1, p, c] = dbeta
 
 
+@cache
+def zero_row(n, dtype):
+    """Zeros in place of a Î² or a bias that is None: never written to, so made once."""
+    return zeros(n, dtype)
+
+
 def layernorm(x, gamma, beta=None, *, eps=1e-5):
     check_layernorm(x, gamma, beta)
-    rows, shift = as_rows(x), zeros(gamma.shape, gamma.dtype) if beta is None else beta
+    rows, shift = as_rows(x), zero_row(gamma.size, gamma.dtype) if beta is None else beta
     N = rows.shape[0]
     y, mu, r = empty(x.shape, x.dtype), empty((N,), x.dtype), empty((N,), x.dtype)
     by_row(_forward, N, rows, gamma, shift, x.dtype.type(eps), as_rows(y), mu, r)
@@ -121,7 +128,7 @@ def layernorm_backward(dy, saved):
 def residual_layernorm(x, h, gamma, beta=None, *, eps=1e-5):
     expect("residual_layernorm", "h", h, x.shape)
     check_layernorm(x, gamma, beta)
-    rows, shift = as_rows(x), zeros(gamma.shape, gamma.dtype) if beta is None else beta
+    rows, shift = as_rows(x), zero_row(gamma.size, gamma.dtype) if beta is None else beta
     N = rows.shape[0]
     s, y = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     mu, r = empty((N,), x.dtype), empty((N,), x.dtype)

@@ -14,6 +14,10 @@ tile apart, so that neighbors read neighboring 16 bytes.
 Registers: at most 126 of them a thread (float32, sm_80 and sm_90, one batch axis or none), so two
 blocks share a multiprocessor. Of 80 instructions in the innermost loop 64 are multiply-adds.
 
+Vectors of 16 bytes need rows of whole vectors. With a vocabulary of 50,257 those of the head and of
+its scores are not, those of x and of dx are: so each of a, b and y has its own kind of access, and
+what is odd goes number by number at no price for the others.
+
 In shared memory both slabs are (K, 128), each row for one k. So a matrix that is given turned
 needs no transposition: whether its rows run along K decides how it is carried there, and one
 kernel serves y = x w, dx = dy wᵀ and dw = xᵀ dy. What lies beyond a matrix is read as 0.
@@ -82,7 +86,7 @@ def carrier(dtype, tile, slab, straight, aligned):
 
 
 @cache
-def by_tiles(dtype, a_turned, b_turned, aligned):
+def by_tiles(dtype, a_turned, b_turned, a_aligned, b_aligned, y_aligned):
     """The kernel for a block of SIDE x SIDE threads, each with 8 x 8 results (4 x 4 in float64)."""
     WIDTH, entries = width(dtype), several(entry, width(dtype))
     HALF = SIDE * WIDTH
@@ -90,12 +94,12 @@ def by_tiles(dtype, a_turned, b_turned, aligned):
     ZEROS = ((dtype.type(0),) * RESULTS,) * RESULTS
     ONES = (dtype.type(1),) * RESULTS
     shared = aligned_shared((2 * NEXT, TILE + WIDTH), dtype)     # the odd vector: fewer conflicts
-    fetch_a, put_a = carrier(dtype, TILE, SLAB, a_turned, aligned)
-    fetch_b, put_b = carrier(dtype, TILE, SLAB, not b_turned, aligned)
+    fetch_a, put_a = carrier(dtype, TILE, SLAB, a_turned, a_aligned)
+    fetch_b, put_b = carrier(dtype, TILE, SLAB, not b_turned, b_aligned)
 
     @cuda.jit(device=True)
     def put_result(y, i, j, values):
-        if aligned:
+        if y_aligned:
             if j < y.shape[1]:
                 store(y, i, j, values)
         else:
@@ -210,7 +214,7 @@ def product(a, b, bias=None, *, a_turned=False, b_turned=False):
     tiles = -(-M // tile) * -(-N // tile) * Z
     P = parts(tiles, K)
     y = empty((P, *shape), a.dtype) if P > 1 else empty(shape, a.dtype)
-    kernel = by_tiles(a.dtype, a_turned, b_turned, aligned(a) and aligned(b) and aligned(y))
+    kernel = by_tiles(a.dtype, a_turned, b_turned, aligned(a), aligned(b), aligned(y))
     launch_grid(kernel, tiles * P, SIDE * SIDE, matrix(a), matrix(b), bias, matrix(y),
                 (M, N, K, P), *batch)
     return sum_axis(y, 0).reshape(shape) if P > 1 else y

@@ -4,10 +4,16 @@
                 little can reach. (Arrays that fit into the GPU's cache can be faster.)
     arithmetic  multiply-adds a second by a kernel that does nothing else: what products can reach
 
-Times are medians by the device's own clock, after a warm-up. PyTorch, where it can be imported and
-has a GPU, is timed in the same run with TF32 off: tests/bench/torch_cuda.py.
+Times of products and ops are medians by the device's own clock, after a warm-up, without the time
+that Python needs to launch them (kernels/cuda/ceilings.py); a note says where it could not be kept
+out. A training step and a token are as the user waits for them. PyTorch, where it can be imported
+and has a GPU, is timed in the same run with TF32 off: tests/bench/torch_cuda.py. Each of the two
+has the card's memory for itself, and a row for which it is too small says so.
+
+Bytes are those of the arrays that must be read and of those that must be written, each once.
 """
 
+import gc
 import sys
 import time
 from functools import partial
@@ -25,6 +31,7 @@ from nanollm.generate import generate_ids
 from nanollm.models.gpt import GPT
 
 RIVAL = Path(__file__).parents[2] / "tests" / "bench"
+NUMBERS = 124_000_000                           # that a step updates at once, as in GPT-2's training
 PROMPT, MOST = 8, 128                           # tokens before the first that is timed; at most
 
 
@@ -59,74 +66,144 @@ def ceilings():
     return rows, copy, arithmetic
 
 
+def apart(measure):
+    """(measure(), "") or (None, what was wrong with it); its memory goes back to the driver."""
+    from kernels.cuda import arrays
+    from kernels.cuda.device import SIMULATED, cuda
+    try:
+        found, problem = measure(), ""
+    except InputError as error:
+        if "cannot go on" in str(error):        # kernels/cuda/device.py: no memory is another case
+            raise
+        found, problem = None, str(error).partition(":")[0]
+    gc.collect()
+    arrays.release()
+    if not SIMULATED:                           # the driver gets it when Numba has time, or now
+        cuda.current_context().memory_manager.deallocations.clear()
+    return found, problem
+
+
 def ops(sizes, copy, arithmetic, theirs):
-    """A row for each op and each backward."""
-    rows = []
+    """A row for each op and each backward; steps update NUMBERS numbers at any setting."""
+    rows, numbers = [], np.ones(NUMBERS, np.float32)
     for label, config, batch in sizes:
         for op, (inputs, settings) in bench_ops.cases(config, batch).items():
+            if op.endswith("_"):                # many more than a cache has room for
+                inputs = [numbers] * len(inputs)
             rows += op_rows(label, op, inputs, settings, copy, arithmetic, theirs)
     return rows
 
 
 def op_rows(label, op, inputs, settings, copy, arithmetic, theirs):
-    from kernels.cuda.ladder import milliseconds
-    kernels, work = backend.module(), bench_ops.products(op, inputs)
-    ours = [None if x is None else kernels.array(x) for x in inputs]
-    forward = partial(getattr(kernels, op), *ours, **settings)
-    calls, sizes = {op: forward}, {op: list(inputs)}
-    if not op.endswith("_"):
-        y, saved = forward()
-        ys = y if isinstance(y, tuple) else (y,)
-        dys = tuple(kernels.ones(y.shape, y.dtype) for y in ys)
-        calls[op + " backward"] = partial(getattr(kernels, op + "_backward"),
-                                          dys if isinstance(y, tuple) else dys[0], saved)
-        sizes = {op: [*inputs, *ys], op + " backward": [*inputs, *inputs, *ys]}
+    work = bench_ops.products(op, inputs)
+    names = [op] if op.endswith("_") else [op, op + " backward"]
+    found, problem = apart(lambda: op_times(op, inputs, settings))
     other = theirs.op(op, inputs, settings) if theirs else {}
-    for name, call in calls.items():
-        times = 1 + name.endswith("backward")
-        ms = milliseconds(call, times=20)
-        moved = sum(x.size * x.dtype.itemsize for x in sizes[name] if x is not None)
+    for times, name in enumerate(names, 1):
+        ms, alone, moved = found[name] if found else (None, True, None)
         # what a product can reach is arithmetic, what all else can reach is copying
         rate, most = (times * work, arithmetic) if work else (moved, copy)
         yield {"setting": label, "op": name, "ms": ms,
-               "GB/s": None if work else moved / ms / 1e6,
-               "TFLOP/s": times * work / ms / 1e9 if work else None,
-               "share of ceiling": 1e3 * rate / ms / most,
-               "PyTorch ms": other.get(name), "ratio": ratio(other.get(name), ms)}
+               "GB/s": moved / ms / 1e6 if ms and moved and not work else None,
+               "TFLOP/s": times * work / ms / 1e9 if ms and work else None,
+               "share of ceiling": 1e3 * rate / ms / most if ms and rate else None,
+               "PyTorch ms": other.get(name), "ratio": ratio(other.get(name), ms),
+               "note": problem if alone else "with Python's time"}
+
+
+def op_times(op, inputs, settings):
+    """{name: (ms, whether without Python's time, bytes)} of an op and its backward."""
+    from kernels.cuda.ceilings import timed
+    kernels = backend.module()
+    ours = [None if x is None else kernels.array(x) for x in inputs]
+    forward = partial(getattr(kernels, op), *ours, **settings)
+    if op.endswith("_"):
+        return {op: (*timed(forward, times=20), step_bytes(ours))}
+    y, saved = forward()
+    dy = tuple(map(ones_like, y)) if isinstance(y, tuple) else ones_like(y)
+    backward = partial(getattr(kernels, op + "_backward"), dy, saved)
+    there, back = forward_bytes(op, ours, y, saved), backward_bytes(dy, saved, backward())
+    return {op: (*timed(forward, times=20), there),
+            op + " backward": (*timed(backward, times=20), back)}
+
+
+def ones_like(y):
+    return backend.module().ones(y.shape, y.dtype)
+
+
+def step_bytes(arrays):
+    """Of w, dw and the rest all are read, all but dw written."""
+    return 2 * sum(x.nbytes for x in arrays) - arrays[1].nbytes
+
+
+def forward_bytes(op, inputs, y, saved):
+    """Inputs are read, y and what else is saved is written."""
+    if op == "embedding":                       # as many rows of the table as y has, and the ids
+        return inputs[0].nbytes + 2 * y.nbytes
+    return sum(pieces(inputs, y, saved).values())
+
+
+def backward_bytes(dy, saved, results):
+    """dy and what was saved is read, what is not the same memory again is written."""
+    read = pieces(dy, saved)
+    both = read | pieces(results)
+    return sum(both.values()) if len(both) > len(read) else 0
+
+
+def pieces(*things):
+    """{address: bytes} of the device's arrays among things and the tuples in them."""
+    from kernels.cuda.arrays import INTERFACE
+    found = {}
+    for x in things:
+        if isinstance(x, tuple | list):
+            found |= pieces(*x)
+        elif getattr(x, "__cuda_ndarray__", False) and x.size:
+            found[getattr(x, INTERFACE)["data"][0]] = x.nbytes
+    return found
 
 
 def ratio(theirs, ours):
     """How many times as fast as PyTorch."""
-    return theirs / ours if theirs else None
+    return theirs / ours if theirs and ours else None
 
 
 def ladder(n, arithmetic, theirs):
     """The rungs of the matrix product, and PyTorch's with TF32 off and on."""
-    from kernels.cuda.ladder import RUNGS, milliseconds
+    from kernels.cuda.ladder import RUNGS
     r = np.random.default_rng(1)
     host = [r.standard_normal((n, n), np.float32) for _ in range(2)]
-    a, b = map(backend.module().array, host)
-    measured = {}
-    for name, run in RUNGS.items():
-        try:
-            measured[name] = milliseconds(run, a, b)
-        except InputError:                      # a GPU without such tensor cores
-            continue
+    found = {name: apart(partial(rung_time, run, host)) for name, run in RUNGS.items()}
     if theirs:
-        measured |= theirs.products(*host)
+        found |= {name: (ms, "") for name, ms in theirs.products(*host).items()}
     work = 2e3 * n ** 3                         # 2 n³ operations, 1,000 ms in a second
-    return [{"product": name, "n": n, "ms": ms, "TFLOP/s": work / ms / 1e12,
-             "share of arithmetic": work / ms / arithmetic} for name, ms in measured.items()]
+    return [{"product": name, "n": n, "ms": ms, "TFLOP/s": work / ms / 1e12 if ms else None,
+             "share of arithmetic": work / ms / arithmetic if ms else None, "note": problem}
+            for name, (ms, problem) in found.items()]
+
+
+def rung_time(run, host):
+    from kernels.cuda.ceilings import milliseconds
+    return milliseconds(partial(run, *map(backend.module().array, host)))
 
 
 def training(sizes, theirs, seconds=20):
     """A whole training step. The device is waited for once, after several."""
+    return [training_row(label, config, batch, theirs, seconds) for label, config, batch in sizes]
+
+
+def training_row(label, config, batch, theirs, seconds):
+    found, problem = apart(lambda: step_time(config, batch, seconds))
+    step, launches = found or (None, None)
+    other, tokens = theirs and theirs.training(config, batch, seconds), batch * config.context
+    return {"setting": label, "batch": batch, "step ms": step and 1e3 * step,
+            "tokens/s": step and round(tokens / step), "launches": launches,
+            "PyTorch tokens/s": other and round(tokens / other), "ratio": ratio(other, step),
+            "note": problem}
+
+
+def step_time(config, batch, seconds):
+    """(seconds a step takes, kernels that it launches)"""
     from kernels.cuda.block import counted
-    return [training_row(label, config, batch, theirs, seconds, counted)
-            for label, config, batch in sizes]
-
-
-def training_row(label, config, batch, theirs, seconds, counted):
     t = synthetic(config, batch)
     train.step(t).read()                        # compiles
     with counted() as launches:
@@ -138,11 +215,7 @@ def training_row(label, config, batch, theirs, seconds, counted):
             found = train.step(t)
         found.read()
         taken.append((time.perf_counter() - before) / 2)
-    step, tokens = median(taken), batch * config.context
-    other = theirs.training(config, batch, seconds) if theirs else None
-    return {"setting": label, "batch": batch, "step ms": 1e3 * step,
-            "tokens/s": round(tokens / step), "launches": launches.total(),
-            "PyTorch tokens/s": other and round(tokens / other), "ratio": ratio(other, step)}
+    return median(taken), launches.total()
 
 
 def generation(sizes, copy):
@@ -151,18 +224,25 @@ def generation(sizes, copy):
 
 
 def generation_row(label, config, copy):
+    found, problem = apart(lambda: token_time(config))
+    token, size = found or (None, None)
+    return {"setting": label, "tokens/s": token and round(1 / token),
+            "ms a token": token and 1e3 * token, "weights MB": size and size / 1e6,
+            "share of reading": token and size / copy / token, "note": problem}
+
+
+def token_time(config):
+    """(seconds a token takes, bytes of weights that it reads)"""
     model = GPT(config, np.random.default_rng(0))
     looked_up = model.positions.count() + (0 if config.tied else model.embedding.count())
-    size, gaps, before = 4 * (model.count() - looked_up), [], None
+    gaps, before = [], None
     for _ in generate_ids(model, np.arange(PROMPT) % config.vocab, temperature=0,
                           tokens=min(MOST, config.context - PROMPT)):
         after = time.perf_counter()
         if before:
             gaps.append(after - before)
         before = after
-    token = median(gaps)
-    return {"setting": label, "tokens/s": round(1 / token), "ms a token": 1e3 * token,
-            "weights MB": size / 1e6, "share of reading": size / copy / token}
+    return median(gaps), 4 * (model.count() - looked_up)
 
 
 def tables(parts, sizes, products=4096):

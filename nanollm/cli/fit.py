@@ -9,7 +9,7 @@ from nanollm.errors import InputError
 
 EXAMPLES = """examples:
   python -m nanollm fit dates                                 dates to ISO form, a few minutes
-  python -m nanollm fit g2p --seconds 3600                    an hour of learning to pronounce
+  python -m nanollm fit g2p                                   under an hour: how words sound
   python -m nanollm fit g2p --resume runs/fit/g2p             go on where it stopped
   python -m nanollm fit g2p --evaluate runs/fit/g2p --beam 5  error rates on the test part
   python -m nanollm fit g2p --try "recurrence"                ask the newest run of this task

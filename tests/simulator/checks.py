@@ -4,6 +4,7 @@ On a machine with a GPU the same checks run on it: pytest tests/simulator/checks
 """
 
 import inspect
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -181,6 +182,16 @@ def test_whole_numbers_are_read_on_the_host_without_waiting(monkeypatch):
     assert same_bits([memory.host(computed)], [np.array([[0, 1]])])
     monkeypatch.setattr(memory, "numpy", None)
     assert same_bits([memory.host(there)], [np.array([[1, 2], [0, 1]])])
+
+
+def test_rows_of_one_id_are_added_up_in_as_many_passes_as_they_need(monkeypatch):
+    monkeypatch.setattr(import_module("kernels.cuda.embedding"), "TERMS", 3)
+    ids, dy = np.array([1] * 28 + [4] + [0] * 4), Draw(1, np.float64).normal(33, 2)
+    _, saved = cuda.embedding(cuda.array(ids), cuda.array(np.zeros((6, 2))))
+    _, dw = cuda.embedding_backward(cuda.array(dy), saved)
+    assert len(saved[2]) == 4                                   # 28 rows, 10, 4, 2 parts
+    _, exact = ops.embedding_backward(dy, (ids, 6))
+    agree("embedding", [cuda.numpy(dw)], [exact], "float64")
 
 
 def test_the_tape_runs_on_the_device():

@@ -37,8 +37,10 @@ def check(a, b, bias=None, a_turned=False, b_turned=False):
 @pytest.mark.parametrize("dtype", CLOSE)
 @pytest.mark.parametrize("M, N, K", [
     (TILE, TILE, SLAB), (TILE + 1, TILE - 1, SLAB + 1), (FEW + 1, TILE + 2, 2 * SLAB),
-    (TILE - 2, 1, 3 * SLAB - 1), (TILE + 4, TILE + 4, 4),
-], ids=["one tile", "odd edges", "few rows more", "one column", "vectors at the edges"])
+    (TILE - 2, 1, 3 * SLAB - 1), (TILE + 4, TILE + 4, 4), (TILE + 1, 4, 4), (4, TILE + 1, 4),
+    (4, 4, SLAB + 1),
+], ids=["one tile", "odd edges", "few rows more", "one column", "vectors at the edges",
+        "only M is odd", "only N is odd", "only K is odd"])
 def test_tiles(M, N, K, dtype, a_turned, b_turned):
     check(normal(M, K, dtype=dtype), normal(K, N, dtype=dtype), normal(N, dtype=dtype),
           a_turned, b_turned)

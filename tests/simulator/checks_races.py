@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(not SIMULATED, reason="only the simulator sees e
 REPEATS = [
     ("embedding", "two words, many times", lambda r: ([r.ids(2, 3, 40), r.normal(2, 3)], {})),
     ("embedding", "one word", lambda r: ([r.ids(1, 30), r.normal(1, 10)], {})),
+    ("embedding", "one word, in parts", lambda r: ([r.ids(1, 130), r.normal(1, 3)], {})),
 ]
 
 
