@@ -31,7 +31,7 @@ from nanollm.generate import generate_ids
 from nanollm.models.gpt import GPT
 
 RIVAL = Path(__file__).parents[2] / "tests" / "bench"
-NUMBERS = 124_000_000                           # that a step updates at once, as in GPT-2's training
+NUMBERS = 124_000_000                           # that a step updates at once: a GPT-2
 PROMPT, MOST = 8, 128                           # tokens before the first that is timed; at most
 
 

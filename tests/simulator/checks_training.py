@@ -5,13 +5,14 @@ import json
 import math
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from judges import agree
 from kernels import cuda
-from kernels.cuda import arrays, block, device, flat
+from kernels.cuda import arrays, block, ceilings, device, flat
 from nanollm import backend, checkpoint, generate, optim, presets, text, train
 from nanollm.cli import bench, bench_cuda, main
 from nanollm.errors import InputError
@@ -207,25 +208,85 @@ def test_memory_that_cannot_be_had_is_asked_for_again_after_idle_memory_was_rele
     assert asked == [True, False]
 
 
-def test_the_bench_measures_every_part(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
-    tiny = GPTConfig(vocab=5, context=11, width=4, heads=2, depth=1)
+TINY = GPTConfig(vocab=5, context=11, width=4, heads=2, depth=1)
+
+
+@pytest.fixture
+def small_bench(monkeypatch, tmp_path):
+    """The bench at sizes for the simulator, where all that is timed takes half a millisecond."""
     tables = bench_cuda.tables
-    monkeypatch.setattr(bench, "sizes", lambda args: [("tiny", tiny, 1)])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "sizes", lambda args: [("tiny", TINY, 1)])
     monkeypatch.setattr(bench_cuda, "tables", lambda parts, sizes: tables(parts, sizes, 5))
+    monkeypatch.setattr(bench_cuda, "NUMBERS", 20)
     monkeypatch.setattr(bench_cuda, "rival", lambda: None)
     monkeypatch.setattr(bench_cuda.training, "__defaults__", (0,))
-    monkeypatch.setattr("kernels.cuda.ladder.milliseconds", lambda run, *arguments, times=1: (
-        run(*arguments), 0.5)[1])
-    monkeypatch.setattr("kernels.cuda.ceilings.milliseconds", lambda run, times=1: (run(), 0.5)[1])
-    assert main(["bench", "all", "--backend", "cuda", "--json", "out.json"]) == 0
-    tables = json.loads((tmp_path / "out.json").read_text())["tables"]
+    monkeypatch.setattr(ceilings, "timed", lambda run, times=5: (run(), (0.5, True))[1])
+
+    def tables_of(part):
+        assert main(["bench", part, "--backend", "cuda", "--json", "out.json"]) == 0
+        return json.loads((tmp_path / "out.json").read_text())["tables"]
+    return tables_of
+
+
+def test_the_bench_measures_every_part(small_bench, capsys):
+    tables = small_bench("all")
     assert list(tables) == ["ceilings of this card", "matrix product, float32", "ops",
                             "training step", "generation"]
-    assert {"adamw_", "self_attention", "self_attention backward"} <= {
-        row["op"] for row in tables["ops"]}
     assert tables["training step"][0]["launches"] > 40
     assert "share of ceiling" in capsys.readouterr().out
+    bytes_moved = {row["op"]: row["GB/s"] and round(row["GB/s"] * 0.5e6) for row in tables["ops"]}
+    x, hidden = 4 * 11 * 4, 4 * 11 * 16
+    for op, moved in {"adamw_": 7 * 80, "momentum_": 5 * 80, "sgd_": 3 * 80, "add": 3 * x,
+                      "add backward": None, "mul backward": 5 * x, "gelu": 2 * hidden,
+                      "gelu backward": 3 * hidden, "relu backward": 3 * hidden,
+                      "embedding": 8 * 11 + 2 * x, "self_attention": None}.items():
+        assert bytes_moved[op] == moved, op
+
+
+def test_a_row_for_which_memory_is_too_small_says_so(small_bench, monkeypatch):
+    def full(*inputs, **settings):
+        raise device.failed(device.SimulatedFailure("CUDA_ERROR_OUT_OF_MEMORY"))
+    monkeypatch.setattr(cuda, "gelu", full)
+    rows = {row["op"]: row for row in small_bench("ops")["ops"]}
+    for op in "gelu", "gelu backward":
+        assert rows[op]["ms"] is None and rows[op]["note"] == "the GPU's memory is full"
+    assert rows["relu"]["ms"] == rows["adamw_"]["ms"] == 0.5 and rows["relu"]["note"] == ""
+
+
+def test_a_gpu_that_failed_ends_the_bench():
+    def broken():
+        raise device.failed(device.SimulatedFailure("CUDA_ERROR_ILLEGAL_ADDRESS"))
+    with pytest.raises(InputError, match="cannot go on"):
+        bench_cuda.apart(broken)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_python_s_time_is_kept_out_of_a_kernel_s(waits, monkeypatch):
+    """A host that needs 7 ms to launch 2 ms of work, and a device that does loads of 1 ms."""
+    now = {"host": 0.0, "device": 0.0}
+
+    def work(host, took):
+        now["host"] += host
+        now["device"] = max(now["host"], now["device"]) + took
+
+    class Event:
+        def record(self):
+            work(0, 0)
+            self.at = now["device"]
+
+        def synchronize(self):
+            now["host"] = max(now["host"], now["device"])
+
+    def run():
+        if waits:
+            now["host"] = max(now["host"], now["device"])
+        work(7, 2)
+    monkeypatch.setattr(ceilings, "cuda", SimpleNamespace(
+        event=Event, event_elapsed_time=lambda first, last: last.at - first.at))
+    monkeypatch.setattr(ceilings, "time", SimpleNamespace(perf_counter=lambda: now["host"] / 1e3))
+    monkeypatch.setattr(ceilings, "multiply_add", lambda: work(0.01, 1))
+    assert ceilings.timed(run) == pytest.approx((9, False) if waits else (2, True))
 
 
 def test_the_check_covers_steps_and_finds_what_is_wrong(monkeypatch, capsys):
