@@ -173,7 +173,7 @@ def resume(problem, model, folder, *, epochs=None):
     if counts(problem) != config.get("examples"):
         raise InputError(f"{folder} was begun with other examples: {config.get('examples')}, but "
                          f"there are {counts(problem)}; begin a new run")
-    if t.finished and (folder / "metrics.json").exists():
+    if t.finished and "error" in read_metrics(folder):
         raise InputError(f"{folder} is finished after {len(t.looks)} epochs; to go on, ask for "
                          f"more in all (--epochs {2 * len(t.looks)}) or begin a new run with more "
                          "--patience")
@@ -203,6 +203,19 @@ def read_config(folder):
         if type(config.get(key)) is not kind:
             raise InputError(f"{folder / 'config.json'} is damaged: {key} is {config.get(key)!r}")
     return config
+
+
+def read_metrics(folder):
+    """What metrics.json of a run says, {} where there is none: "error" once the fit has ended,
+    "tests" once it was measured.
+    """
+    path = Path(folder) / "metrics.json"
+    found = read_json(path) if path.exists() else {}
+    tests = found.get("tests", {})
+    if type(tests) is not dict or not all(type(test) is dict for test in tests.values()):
+        raise InputError(f"{path} is damaged: tests is {tests!r:.80}, expected a JSON object of "
+                         "objects; remove the file")
+    return found
 
 
 def read_settings(folder, values):

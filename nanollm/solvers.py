@@ -10,6 +10,8 @@ Each kind has
     loaded(folder, sizes)                       the same with the vocabularies of a run
     problem(learn, check)                       what fit.py needs
     evaluate(rows), answer(source, between)     measures by name; the answer as text
+
+A Labeler can also draw_confusion(rows, path).
 """
 
 from functools import partial
@@ -158,9 +160,18 @@ class Labeler(Solver):
 
     def evaluate(self, rows, beam=1):
         """{measure: number} on rows."""
-        found = [int(scores.argmax()) for scores in self.scores(self.problem([], rows).check)]
-        matrix = self.confusion(rows, found)
+        matrix = self.judged(rows)
         return {"accuracy": metrics.accuracy(matrix), "macro F1": metrics.f1(matrix, "macro")}
+
+    def judged(self, rows):
+        """The confusion matrix of the labels found for rows (source, label)."""
+        found = [int(scores.argmax()) for scores in self.scores(self.problem([], rows).check)]
+        return self.confusion(rows, found)
+
+    def draw_confusion(self, rows, path):
+        """Write the confusion matrix on rows as a picture."""
+        metrics.draw_confusion(self.judged(rows), path,
+                               self.labels.words[len(self.labels.special):])
 
     def answer(self, source, between, beam=1):
         """The three likeliest labels with their probabilities."""

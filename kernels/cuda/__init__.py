@@ -5,18 +5,6 @@ arrays.py and flat.py (memory), products.py (the matrix product), vectors.py and
 of 16 bytes, results in registers), ladder.py and tensor_cores.py (other products, to compare).
 """
 
-import sys
-
-from nanollm.errors import InputError
-
-try:
-    import kernels.cuda.device
-except InputError as error:
-    if sys.argv[:1] != ["-m"]:                   # which stands there until Python has found the
-        raise                                    # module of `python -m kernels.cuda.ladder`
-    print(error, file=sys.stderr)
-    sys.exit(2)
-
 from kernels.cuda.arrays import activate, array, empty, numpy, ones, zeros
 from kernels.cuda.flat import append_, buffers, gather, number, together, wholes
 from kernels.cuda.elementwise import add, add_backward, mul, mul_backward, relu, relu_backward

@@ -2,10 +2,12 @@
 
 import shlex
 from dataclasses import fields, replace
+from pathlib import Path
 
 from nanollm import backend
 from nanollm.cli.options import add_backend, choose_backend, program
 from nanollm.errors import InputError
+from nanollm.files import write_json
 
 EXAMPLES = """examples:
   python -m nanollm fit dates                                 dates to ISO form, a few minutes
@@ -13,9 +15,10 @@ EXAMPLES = """examples:
   python -m nanollm fit g2p --resume runs/fit/g2p             go on where it stopped
   python -m nanollm fit g2p --evaluate runs/fit/g2p --beam 5  error rates on the test part
   python -m nanollm fit g2p --try "recurrence"                ask the newest run of this task
+  python -m nanollm fit g2p --pretrained g2p-en --try "tea"   ask the weights of that package
 
 A run is a folder: settings, vocabularies, weights, losses.csv, loss.png, and in the end
-metrics.json.
+metrics.json. --evaluate adds its measures to that file, and confusion.png where there are labels.
 """
 
 SIZES = {                       # of a model; a task has some of them
@@ -43,6 +46,8 @@ def add(commands):
     parser.add_argument("--evaluate", metavar="FOLDER", help="measure a run on the test part")
     parser.add_argument("--try", dest="text", metavar="TEXT", help="the answer to a text, by the "
                         "run of --run (default the newest of this task)")
+    parser.add_argument("--pretrained", metavar="PATH", help="g2p, in place of a run: the folder "
+                        "of the package g2p-en, or its .npz; with --try, else it is measured")
     parser.add_argument("--beam", type=int, metavar="K", default=1,
                         help="with --evaluate and --try: beginnings kept in the search [1]")
     parser.add_argument("--seconds", type=float, metavar="X",
@@ -77,6 +82,8 @@ def letter(kind):
 
 def run(args):
     task = asked(args)
+    if args.pretrained is not None:
+        return pretrained(args, task)
     if args.evaluate is not None:
         return evaluate(args, task)
     if args.text is not None:
@@ -99,12 +106,25 @@ def asked(args):
         other = [name for name in (*sizes, *settings) if (modes[0], name) != ("resume", "epochs")]
         if other:
             raise InputError(f"a run keeps its settings: leave out --{other[0]}")
+    if args.pretrained is not None:
+        check_pretrained(args, [*sizes, *settings])
     if args.folder is not None and modes and modes[0] != "text":
         raise InputError(f"--{modes[0]} names the run: leave out --run")
     if args.seconds is not None and not args.seconds > 0:
         raise InputError(f"--seconds is {args.seconds}, expected more than 0")
     found = found.resized(sizes)
     return found if modes else replace(found, settings=replace(found.settings, **settings))
+
+
+def check_pretrained(args, changed):
+    """Raises InputError for options that do not go with --pretrained."""
+    if args.task != "g2p":
+        raise InputError(f"--pretrained is a model of the task g2p, not of {args.task}")
+    given = [option for option, value in (
+        ("resume", args.resume), ("evaluate", args.evaluate), ("run", args.folder),
+        ("seconds", args.seconds)) if value is not None] + changed
+    if given:
+        raise InputError(f"--pretrained is no run and is not fitted: leave out --{given[0]}")
 
 
 def learn(args, task):
@@ -171,11 +191,46 @@ def show(t):
 def evaluate(args, task):
     """Print the measures of a run on each test part."""
     choose_backend(args)
-    solver = task.load(args.evaluate)
+    from nanollm import fitting
+    from nanollm.solvers import Labeler, Rewriter
+    folder, solver = Path(args.evaluate), task.load(args.evaluate)
+    metrics = {"task": task.name, **fitting.read_metrics(folder)}
     for name, rows in task.read().tests.items():
         found = solver.evaluate(rows, args.beam)
-        print(f"{name:10}{len(rows):,} rows   "
-              + "   ".join(f"{measure} {value:.4f}" for measure, value in found.items()))
+        print(measured(name, rows, found))
+        searched = isinstance(solver, Rewriter) and args.beam > 1
+        metrics["tests"] = {**metrics.get("tests", {}),
+                            f"{name}, beam {args.beam}" if searched else name:
+                            {"rows": len(rows), **found}}
+    try:
+        write_json(folder / "metrics.json", metrics)
+    except OSError as error:
+        raise InputError(f"cannot write {folder / 'metrics.json'} ({error.strerror}): make room, "
+                         "or the folder writable") from None
+    if isinstance(solver, Labeler):
+        solver.draw_confusion(rows, folder / "confusion.png")
+
+
+def measured(name, rows, found):
+    """One line: a test part and the measures on it."""
+    return f"{name:10}{len(rows):,} rows   " + "   ".join(
+        f"{measure} {value:.4f}" for measure, value in found.items())
+
+
+def pretrained(args, task):
+    """Print the answer of g2p-en's weights to a word, or their measures on the test part."""
+    from nanollm.pretrained import g2p_en
+    choose_backend(args)
+    solver = g2p_en.load(args.pretrained)
+    if args.text is not None:
+        if not args.text:
+            raise InputError("--try: the text is empty, expected something to answer")
+        print(solver.answer(g2p_en.cut(args.text), task.between, args.beam))
+        return
+    for name, rows in task.read().tests.items():
+        rows = [(g2p_en.cut(word), found) for word, found in rows]
+        print(measured(name, rows, solver.evaluate(rows, args.beam)))
+    print("for information only: g2p-en was trained on CMUdict, these words among them")
 
 
 def answer(args, task):

@@ -3,12 +3,13 @@
 import os
 import platform
 import sys
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from nanollm import backend, datasets, diary, runs
+from nanollm import backend, checkpoint, datasets, diary, fitting, runs
 from nanollm.cli.options import table
 from nanollm.errors import InputError
 from nanollm.files import read_json
@@ -20,6 +21,7 @@ PACKAGES = "numpy", "numba", "matplotlib", "safetensors", "tqdm"
 EXAMPLES = """examples:
   python -m nanollm info                 versions, backends, data, where things are kept
   python -m nanollm info runs/quick      how a run was made, and what came of it
+  python -m nanollm info runs/fit/dates  the same of a run of `fit`
   python -m nanollm info gpt2            the layers of a model and their sizes
 """
 
@@ -39,7 +41,7 @@ def run(args):
     elif args.what in MODELS:
         model(MODELS[args.what])
     elif Path(args.what).is_dir():
-        run_folder(Path(args.what))
+        fit_folder(Path(args.what)) if is_fit(args.what) else run_folder(Path(args.what))
     else:
         raise InputError(f"{args.what!r} is neither the folder of a run nor a model; models are "
                          f"{', '.join(MODELS)}")
@@ -110,3 +112,52 @@ def run_folder(folder):
         metrics = read_json(folder / "metrics.json")
         print("\nresult      " + ", ".join(f"{key} {metrics.get(key, '-')}" for key in (
             "val_loss", "best_val_loss", "tokens_per_second", "seconds")))
+
+
+def is_fit(folder):
+    """Whether `fit` made this run."""
+    path = Path(folder) / "config.json"
+    return path.is_file() and read_json(path).get("format") == fitting.FORMAT
+
+
+def fit_folder(folder):
+    """One table of a fit: how it was made, how far it came, what came of it."""
+    config, found = fitting.read_config(folder), fitting.read_metrics(folder)
+    settings = fitting.read_settings(folder, config["settings"])
+    state = checkpoint.read_state(newest_step(folder))
+    looks = fitting.read_looks(folder, state)
+    rows = [("task", config["task"]), ("backend", config["backend"]),
+            ("model", listed(config["model"])), ("settings", listed(config["settings"])),
+            ("examples", listed(config.get("examples", {}))),
+            ("versions", listed(config.get("versions", {}))),
+            ("steps", f"{state['step']:,}, {len(looks)} of {settings.epochs} epochs, "
+                      + ("ended" if "error" in found else "not ended"))]
+    if looks:
+        best = min(range(len(looks)), key=lambda i: looks[i][1])
+        rows += [(name, f"epoch {i + 1}: validation loss {looks[i][0]:.4f}, error "
+                        f"{looks[i][1]:.4f}") for name, i in (("best", best), ("last", -1 % len(
+                            looks)))]
+    rows += [(name, listed(test)) for name, test in found.get("tests", {}).items()]
+    print(facts(rows))
+
+
+def newest_step(folder):
+    """The folder of a run's newest step. Raises InputError where there is none."""
+    folders = checkpoint.step_folders(folder)
+    if not folders:
+        raise InputError(f"the run {folder} has saved no step; remove it and fit anew")
+    return folders[-1]
+
+
+def listed(values):
+    """name value, name value ..."""
+    return ", ".join(f"{name} {value:.4f}" if name not in ("lr", "floor") and isinstance(
+        value, float) else f"{name} {value}" for name, value in values.items())
+
+
+def facts(rows, width=100):
+    """Lines of two columns, a name and what is said of it, none longer than `width`."""
+    left = max(len(name) for name, _ in rows) + 2
+    return "\n".join(textwrap.fill(
+        value, width, initial_indent=name.ljust(left), subsequent_indent=" " * left)
+        for name, value in rows)
