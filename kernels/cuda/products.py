@@ -11,8 +11,9 @@ Shared memory → registers: a thread has 8 x 8 results. At each k it reads 8 + 
 loads of 16 bytes, for 64 multiply-adds: 2 flops a byte, where one result a thread has ¼; and who
 reads the same number as a neighbor is served with it. Its 8 columns are two groups of 4, half a
 tile apart, so that neighbors read neighboring 16 bytes.
-Registers: at most 126 of them a thread (float32, sm_80 and sm_90, one batch axis or none), so two
-blocks share a multiprocessor. Of 80 instructions in the innermost loop 64 are multiply-adds.
+Registers: at most 126 of them a thread where all rows are whole vectors (float32, sm_80 and sm_90,
+one batch axis or none), so two blocks share a multiprocessor; up to 139, and one block, where y's
+are not and a is turned. Of 80 instructions in the innermost loop 64 are multiply-adds.
 
 Vectors of 16 bytes need rows of whole vectors. With a vocabulary of 50,257 those of the head and of
 its scores are not, those of x and of dx are: so each of a, b and y has its own kind of access, and
