@@ -427,6 +427,49 @@ def test_the_command_fits_stops_goes_on_measures_and_answers(little, capsys, tmp
     assert len(list((tmp_path / "runs/fit/dates-2").glob("step-*"))) == 1
 
 
+def test_measures_are_kept_with_the_run_and_info_shows_them(little, capsys, tmp_path):
+    assert main(["fit", "dates", "--epochs", "2", "--encoder", "8", "--quiet"]) == 0
+    before = fitting.read_metrics("runs/fit/dates")
+    assert main(["fit", "dates", "--evaluate", "runs/fit/dates"]) == 0
+    assert main(["fit", "dates", "--evaluate", "runs/fit/dates", "--beam", "2"]) == 0
+    after = fitting.read_metrics("runs/fit/dates")
+    tests = after.pop("tests")
+    assert after == before and list(tests) == ["test", "test, beam 2"]
+    assert set(tests["test"]) == {"rows", "wrong", "token error rate"}
+    capsys.readouterr()
+    assert main(["info", "runs/fit/dates"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 100
+    for words in ("task          dates", "encoder 8", "lr 0.003", "2 of 2 epochs, ended",
+                  "test, beam 2  rows", f"wrong {tests['test']['wrong']:.4g}"):
+        assert words in out
+    (tmp_path / "runs/fit/dates/metrics.json").write_text('{"tests": 3}')
+    for command in ["info"], ["fit", "dates", "--evaluate"]:
+        assert main([*command, "runs/fit/dates"]) == 2
+        assert "metrics.json is damaged: tests is 3" in capsys.readouterr().err
+
+
+def test_a_run_that_is_measured_before_its_end_still_goes_on(little, capsys):
+    assert main(["fit", "dates", "--epochs", "90", "--seconds", "0.01", "--quiet"]) == 0
+    assert main(["fit", "dates", "--evaluate", "runs/fit/dates"]) == 0
+    assert set(fitting.read_metrics("runs/fit/dates")) == {"task", "tests"}
+    assert main(["info", "runs/fit/dates"]) == 0
+    assert "of 90 epochs, not ended" in capsys.readouterr().out
+    assert main(["fit", "dates", "--resume", "runs/fit/dates", "--epochs", "1", "--quiet"]) == 0
+    assert "tests" not in fitting.read_metrics("runs/fit/dates")
+
+
+def test_a_labeler_leaves_its_confusion_matrix(monkeypatch, tmp_path):
+    monkeypatch.setitem(tasks.TASKS, "small", small(Labeler))
+    assert main(["fit", "small", "--quiet"]) == 0
+    assert main(["fit", "small", "--evaluate", "runs/fit/small"]) == 0
+    picture = tmp_path / "runs/fit/small/confusion.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    solver = tasks.TASKS["small"].load("runs/fit/small")
+    matrix, test = solver.judged(rows(Labeler)), fitting.read_metrics("runs/fit/small")["tests"]
+    assert matrix.sum() == 30 and np.trace(matrix) / 30 == test["test"]["accuracy"]
+
+
 @pytest.mark.parametrize("options, words", [
     (["tea"], "no task 'tea'; choose one of g2p, dates"),
     (["dates", "--hidden", "3"], "dates has no 'hidden'; its model has width"),

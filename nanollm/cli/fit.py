@@ -228,7 +228,7 @@ def pretrained(args, task):
         print(solver.answer(g2p_en.cut(args.text), task.between, args.beam))
         return
     for name, rows in task.read().tests.items():
-        rows = [(g2p_en.cut(word), found) for word, found in rows]
+        rows = [(g2p_en.cut("".join(word)), found) for word, found in rows]
         print(measured(name, rows, solver.evaluate(rows, args.beam)))
     print("for information only: g2p-en was trained on CMUdict, these words among them")
 

@@ -135,8 +135,8 @@ def fit_folder(folder):
     if looks:
         best = min(range(len(looks)), key=lambda i: looks[i][1])
         rows += [(name, f"epoch {i + 1}: validation loss {looks[i][0]:.4f}, error "
-                        f"{looks[i][1]:.4f}") for name, i in (("best", best), ("last", -1 % len(
-                            looks)))]
+                        f"{looks[i][1]:.4f}") for name, i in (("best", best),
+                                                              ("last", len(looks) - 1))]
     rows += [(name, listed(test)) for name, test in found.get("tests", {}).items()]
     print(facts(rows))
 
@@ -150,9 +150,11 @@ def newest_step(folder):
 
 
 def listed(values):
-    """name value, name value ..."""
-    return ", ".join(f"{name} {value:.4f}" if name not in ("lr", "floor") and isinstance(
-        value, float) else f"{name} {value}" for name, value in values.items())
+    """name value, name value ...; "not known" if these are no pairs."""
+    if type(values) is not dict or not values:
+        return "not known"
+    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                     for name, value in values.items())
 
 
 def facts(rows, width=100):
