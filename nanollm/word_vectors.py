@@ -248,19 +248,24 @@ def train(words, corpus, settings, *, quiet=False):
     answer = "" if quiet else "\nstopping after this step (Ctrl-C again ends at once)\n"
     with Interrupt(answer) as stop, progress(total, quiet) as bar:
         for step, (epoch, now, batch) in enumerate(batches):
-            losses[epoch].append(descend(model, parameters, state, batch, s.lr * (1 - done / total)))
-            if not math.isfinite(losses[epoch][-1]):
-                raise InputError(f"the loss is {losses[epoch][-1]} in step {step + 1}: the training"
-                                 " diverged; begin anew with a lower --lr")
-            bar.set_postfix_str(f"loss {losses[epoch][-1]:.3f}", refresh=False)
+            loss = descend(model, parameters, state, batch, s.lr * (1 - done / total))
+            if not math.isfinite(loss):
+                raise InputError(f"the loss is {loss} in step {step + 1}: the training diverged; "
+                                 "begin anew with a lower --lr")
+            losses[epoch].append(loss)
+            bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             bar.update(int(now) - int(done))
             done = now
             if stop.asked:
                 break
+        whole = not stop.asked
+    if not losses[0]:
+        raise InputError("subsampling left no pair to learn from: give more text, or a higher "
+                         "sample (--sample)")
     w = model.vectors()
     w[:len(SPECIAL)] = 0                                    # no text has them: nothing was learned
     means = [float(np.mean(epoch)) for epoch in losses if epoch]
-    return Vectors(words, w), means, done >= total * (1 - 1e-9)
+    return Vectors(words, w), means, whole
 
 
 def descend(model, parameters, state, batch, lr):

@@ -55,6 +55,7 @@ def add_train(part):
 def run_train(args):
     from nanollm import datasets, word_vectors
     from nanollm.runs import new_name
+    from nanollm.text.words import SPECIAL
     settings = word_vectors.Settings(
         **{f.name: getattr(args, f.name) for f in fields(word_vectors.Settings)})
     folder = new_name("vectors") if args.folder is None else args.folder
@@ -69,7 +70,7 @@ def run_train(args):
     if not args.quiet:
         print(table(enumerate(losses, 1), ["epoch", "mean loss"]))
         print(f"{'saved' if whole else 'stopped early; what was learned is'} in {folder}\n  "
-              f"{program()} vectors near {shlex.quote(str(folder))} {words.words[-1]}")
+              f"{program()} vectors near {shlex.quote(str(folder))} {words.words[len(SPECIAL)]}")
     return 0 if whole else 130
 
 
