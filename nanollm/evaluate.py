@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from nanollm import backend, datasets
-from nanollm.parallel import usable
+from nanollm.parallel import side_by_side
 
 
 def mean_loss(model, ids, *, context, batch, shares=1):
@@ -26,9 +26,5 @@ def mean_loss(model, ids, *, context, batch, shares=1):
         return loss, np.count_nonzero(y != datasets.IGNORED)
 
     calls = [partial(total, x, y) for x, y in datasets.windows(ids, context, batch)]
-    if usable(shares) > 1:
-        from kernels.cpu.threads import run
-        totals = run(calls)
-    else:
-        totals = [call() for call in calls]
+    totals = side_by_side(calls) if shares > 1 else [call() for call in calls]
     return math.fsum(float(kernels.numpy(loss)) * n for loss, n in totals) / (len(ids) - 1)

@@ -24,22 +24,18 @@ epoch with the lowest error.
 """
 
 import math
-import sys
 import time
 from contextlib import closing
 from functools import partial
 
 import numpy as np
-from tqdm import tqdm
-
-from nanollm import backend, functional as F, optim
+from nanollm import backend, optim
 from nanollm.diary import Diary, draw
 from nanollm.errors import InputError
 from nanollm.files import write_json
 from nanollm.fitting import keep_best, load_best
-from nanollm.interrupt import Interrupt
-from nanollm.parallel import usable
-from nanollm.tape import Tape
+from nanollm.interrupt import Interrupt, progress
+from nanollm.parallel import side_by_side, usable, weighted_sum
 
 POOL = 50                       # batches that are sorted by length together
 
@@ -113,28 +109,15 @@ def loss_and_gradients(t, examples):
     """(mean loss of a target, number of targets, {path: gradient}) of a batch, by shares of it."""
     n, B, kernels = min(usable(t.settings.shares), len(examples)), len(examples), backend.module()
     shares = [t.problem.collate(examples[B * k // n:B * (k + 1) // n]) for k in range(n)]
-    total, parameters = sum(count for _, count in shares), t.model.parameters()
+    total = sum(count for _, count in shares)
 
-    def part(k):
-        arrays, count = shares[k]
-        with Tape() as tape:
-            loss = t.model.loss(*arrays, rng=np.random.default_rng([t.settings.seed, 1, t.step, k]))
-            loss = F.mul(loss, kernels.array(np.asarray(count / total, loss.dtype)))
-        return float(loss.numpy()), tape.gradient(loss, list(parameters.values()), tear=True)
+    def loss(k):
+        arrays, _ = shares[k]
+        return t.model.loss(*arrays, rng=np.random.default_rng([t.settings.seed, 1, t.step, k]))
 
-    results = side_by_side([partial(part, k) for k in range(n)])
-    gradients = results[0][1]
-    for _, more in results[1:]:
-        gradients = [kernels.add(g, h)[0] for g, h in zip(gradients, more)]
-    return sum(loss for loss, _ in results), total, dict(zip(parameters, gradients))
-
-
-def side_by_side(calls):
-    """The results of calls without arguments, in order: on threads where the backend has them."""
-    if len(calls) < 2 or usable(2) == 1:
-        return [call() for call in calls]
-    from kernels.cpu.threads import run as on_threads
-    return on_threads(calls)
+    loss, gradients = weighted_sum(t.model, [partial(loss, k) for k in range(n)],
+                                   [count / total for _, count in shares])
+    return float(kernels.numpy(loss)), total, gradients
 
 
 def look(t):
@@ -175,7 +158,7 @@ def run(t, *, quiet=False, seconds=None, on_look=None):
     answer = "" if quiet else "\nsaving after this step (Ctrl-C again ends at once)\n"
     try:
         with (Interrupt(answer) as stop, closing(Diary(t.folder / "losses.csv", t.step)) as diary,
-              progress(t, quiet) as bar):
+              progress(t.steps, " steps", quiet, initial=t.step) as bar):
             while not (t.finished or stop.asked or time.perf_counter() >= until):
                 before = time.perf_counter()
                 loss, norm, lr, count = step(t)
@@ -199,12 +182,6 @@ def run(t, *, quiet=False, seconds=None, on_look=None):
     except OSError as error:
         raise InputError(f"cannot write in {t.folder} ({error.strerror}); the last checkpoint is "
                          "whole") from None
-
-
-def progress(t, quiet):
-    """The progress bar: where nobody watches (a log file), a line every ten seconds."""
-    return tqdm(total=t.steps, initial=t.step, unit=" steps", dynamic_ncols=True,
-                mininterval=0.2 if sys.stderr.isatty() else 10, disable=quiet)
 
 
 def finish(t, diary):

@@ -1,7 +1,19 @@
-"""Ctrl-C as a wish that is granted at the next good moment, not in the middle of a step."""
+"""What long work shows and hears: a progress bar, and Ctrl-C as a wish.
+
+The wish is granted at the next good moment, not in the middle of a step.
+"""
 
 import os
 import signal
+import sys
+
+from tqdm import tqdm
+
+
+def progress(total, unit, quiet, **settings):
+    """The progress bar: where nobody watches (a log file), a line every ten seconds."""
+    return tqdm(total=total, unit=unit, dynamic_ncols=True, disable=quiet,
+                mininterval=0.2 if sys.stderr.isatty() else 10, **settings)
 
 
 class Interrupt:

@@ -8,6 +8,8 @@ waits for anybody, which matters most where layers are small. It costs a second 
 Source      data parallelism, as in Dean et al. 2012, with the gradients added at every step
 """
 
+from functools import partial
+
 import numpy as np
 
 from nanollm import backend, functional as F
@@ -42,28 +44,45 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
     """
     if len(x) == 0:
         raise InputError("the batch is empty, expected at least one row")
-    parameters, kernels = model.parameters(), backend.module()
-    total = max(np.count_nonzero(y >= 0), 1)
-
-    def part(i, rows):
+    def loss(i, rows):
         rng = None if rng_seed is None else np.random.default_rng([*rng_seed, i])
+        return model.loss(kernels.array(x[rows]), kernels.array(y[rows]), rng=rng)
+
+    kernels, B, shares = backend.module(), len(x), min(usable(shares), len(x))
+    total = max(np.count_nonzero(y >= 0), 1)
+    parts = [slice(B * i // shares, B * (i + 1) // shares) for i in range(shares)]
+    return weighted_sum(model, [partial(loss, i, rows) for i, rows in enumerate(parts)],
+                        [np.count_nonzero(y[rows] >= 0) / total for rows in parts])
+
+
+def weighted_sum(model, losses, weights):
+    """(Σ_i w_i L_i, {path: gradient of it}) of calls that return L_i; a single one weighs 1.
+
+    Each runs on a tape of its own, side by side where the backend has threads.
+    """
+    parameters, kernels = model.parameters(), backend.module()
+
+    def part(call, weight):
         with Tape() as tape:
-            loss = model.loss(kernels.array(x[rows]), kernels.array(y[rows]), rng=rng)
-            share = np.asarray(np.count_nonzero(y[rows] >= 0) / total, loss.dtype)
-            if len(parts) > 1:
-                loss = F.mul(loss, kernels.array(share))
+            loss = call()
+            if len(losses) > 1:
+                loss = F.mul(loss, kernels.array(np.asarray(weight, loss.dtype)))
         gradients = tape.gradient(loss, list(parameters.values()), tear=True)
         return kernels.number(loss.data), gradients
 
-    B = len(x)
-    shares = min(usable(shares), B)
-    parts = [slice(B * i // shares, B * (i + 1) // shares) for i in range(shares)]
-    if len(parts) == 1:
-        loss, gradients = part(0, parts[0])
+    results = side_by_side([partial(part, *each) for each in zip(losses, weights)])
+    if len(results) == 1:
+        loss, gradients = results[0]
         return loss, dict(zip(parameters, gradients))
-    from kernels.cpu.threads import run
-    results = run(lambda i=i, rows=rows: part(i, rows) for i, rows in enumerate(parts))
     gradients = results[0][1]
     for _, more in results[1:]:
         gradients = [kernels.add(g, h)[0] for g, h in zip(gradients, more)]
     return sum(loss for loss, _ in results), dict(zip(parameters, gradients))
+
+
+def side_by_side(calls):
+    """The results of calls without arguments, in order: on threads where the backend has them."""
+    if usable(len(calls)) < 2:
+        return [call() for call in calls]
+    from kernels.cpu.threads import run
+    return run(calls)

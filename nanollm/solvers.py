@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from nanollm import metrics
-from nanollm.fit import mean_loss, side_by_side
+from nanollm.fit import mean_loss
 from nanollm.fitting import Problem
 from nanollm.models.recurrent import Classifier, LanguageModel
 from nanollm.models.seq2seq import Seq2Seq, Seq2SeqConfig
+from nanollm.parallel import side_by_side
 from nanollm.text import Words, pad
 from nanollm.text.words import END, PAD, START
 

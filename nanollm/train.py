@@ -13,20 +13,17 @@ on ends with the same bits as one that was not, on the same machine, backend and
 """
 
 import math
-import sys
 import time
 from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
-
 from nanollm import backend, checkpoint, datasets, optim
 from nanollm.diary import Diary, draw
 from nanollm.errors import InputError
 from nanollm.evaluate import mean_loss
 from nanollm.files import write_json
-from nanollm.interrupt import Interrupt
+from nanollm.interrupt import Interrupt, progress
 from nanollm.parallel import loss_and_gradients
 from nanollm.prepare import begin, forget, resume
 
@@ -123,7 +120,7 @@ def run(t, *, quiet=False, on_look=None):
     try:
         answer = "" if quiet else "\nsaving after this step (Ctrl-C again ends at once)\n"
         with (Interrupt(answer) as stop, closing(Diary(t.folder / "losses.csv", t.step)) as diary,
-              progress(t, quiet) as bar):
+              progress(s.steps, " steps", quiet, initial=t.step) as bar):
             while t.step < s.steps and not stop.asked:
                 before = time.perf_counter()
                 found = steps(t, before + AHEAD, stop)
@@ -164,12 +161,6 @@ def steps(t, until, stop):
         if (found[-1].settled or t.step == s.steps or t.step % s.evaluate == 0
                 or t.step % s.save == 0 or stop.asked or time.perf_counter() > until):
             return found
-
-
-def progress(t, quiet):
-    """The progress bar: where nobody watches (a log file), a line every ten seconds."""
-    return tqdm(total=t.settings.steps, initial=t.step, unit=" steps", dynamic_ncols=True,
-                mininterval=0.2 if sys.stderr.isatty() else 10, disable=quiet)
 
 
 def save(t, diary):

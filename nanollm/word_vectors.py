@@ -36,20 +36,19 @@ Used by     any model that begins with an embedding: `load_into`
 
 import math
 import re
-import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from nanollm import backend, checkpoint, functional as F, nn, optim
 from nanollm.errors import InputError
 from nanollm.files import read_json, write_json
-from nanollm.interrupt import Interrupt
+from nanollm.interrupt import Interrupt, progress
+from nanollm.presets import setting
 from nanollm.tape import Tape
 from nanollm.text.cleaning import Cleaning
 from nanollm.text.words import SPECIAL, UNKNOWN, Words
@@ -59,10 +58,6 @@ FORMAT = "nanollm word vectors"
 BREAK = re.compile(r"<\|endoftext\|>|\n\s*\n")      # between paragraphs: no pair reaches across
 PIECE = 100_000                                     # words whose pairs are made at one time
 NOISE = WEIGHT = 0.75                               # the exponents of P(k) and f(x)
-
-
-def setting(default, help):
-    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -246,7 +241,7 @@ def train(words, corpus, settings, *, quiet=False):
     parameters, total = model.parameters(), s.epochs * len(corpus.ids)
     state, losses, done = optim.adamw_state(parameters), [[] for _ in range(s.epochs)], 0
     answer = "" if quiet else "\nstopping after this step (Ctrl-C again ends at once)\n"
-    with Interrupt(answer) as stop, progress(total, quiet) as bar:
+    with Interrupt(answer) as stop, progress(total, " words", quiet, unit_scale=True) as bar:
         for step, (epoch, now, batch) in enumerate(batches):
             loss = descend(model, parameters, state, batch, s.lr * (1 - done / total))
             if not math.isfinite(loss):
@@ -277,12 +272,6 @@ def descend(model, parameters, state, batch, lr):
         gradients = backend.module().gather(dict(zip(parameters, found)))
         optim.adamw(parameters, gradients, state, lr=lr, decay=0.0)
     return float(loss.numpy())
-
-
-def progress(total, quiet):
-    """The progress bar, in words of the text; in a log file a line every ten seconds."""
-    return tqdm(total=total, unit=" words", unit_scale=True, dynamic_ncols=True,
-                mininterval=0.2 if sys.stderr.isatty() else 10, disable=quiet)
 
 
 # What was learned

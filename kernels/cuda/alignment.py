@@ -9,12 +9,12 @@ a thread that adds up one number in a fixed order. Products are products.py's.
 import math
 
 from kernels.cuda.arrays import empty
-from kernels.cuda.block import SLOTS, THREADS, as_rows, block_max, block_sum, by_entry, by_row
+from kernels.cuda.block import SLOTS, THREADS, as_rows, by_entry, by_row
 from kernels.cuda.device import cuda
 from kernels.cuda.elementwise import add
 from kernels.cuda.products import product
 from kernels.cuda.shape import sum_axis
-from kernels.cuda.softmax import softmax_backward
+from kernels.cuda.softmax import max_and_total, softmax_backward
 from nanollm.ops.alignment import check_alignment
 from nanollm.ops.checks import expect
 
@@ -44,22 +44,10 @@ def _mask(scores, mask, rows):                   # (N, S), (N / rows, S)
 @cuda.jit
 def _weights(p):                                 # (N, S) in place: scores become their softmax
     scratch = cuda.shared.array(SLOTS, p.dtype)
-    n, first, S = cuda.blockIdx.x, cuda.threadIdx.x, p.shape[1]
-    zero = p.dtype.type(0)
-    m = p.dtype.type(-math.inf)
-    for s in range(first, S, THREADS):
-        m = max(m, p[n, s])
-    m = block_max(m, scratch)
-    if m == -math.inf:                           # masked everywhere: let exp(-inf - m) be 0
-        m = zero
-    total = zero
-    for s in range(first, S, THREADS):
-        e = math.exp(p[n, s] - m)
-        p[n, s] = e                              # read again by this thread alone
-        total += e
-    total = block_sum(total, scratch)
-    for s in range(first, S, THREADS):
-        p[n, s] = p[n, s] / total if total > zero else zero
+    n, zero = cuda.blockIdx.x, p.dtype.type(0)
+    m, total = max_and_total(p, n, scratch)      # a row masked everywhere has total 0
+    for s in range(cuda.threadIdx.x, p.shape[1], THREADS):
+        p[n, s] = math.exp(p[n, s] - m) / total if total > zero else zero
 
 
 @cuda.jit

@@ -23,13 +23,14 @@ from functools import cache
 
 from kernels.cuda.arrays import empty
 from kernels.cuda.attention_backward import backward
-from kernels.cuda.attention_tiles import ACROSS, DOWN, FORWARD, LOWEST, THREADS, allowed
+from kernels.cuda.attention_tiles import ACROSS, DOWN, FORWARD, THREADS, allowed
 from kernels.cuda.attention_tiles import expect_room, fetcher, keys_seen, multipliers, padded
 from kernels.cuda.attention_tiles import saver, shape, shared_weights
 from kernels.cuda.block import as_rows, flat, launch_grid
 from kernels.cuda.broadcast import fold
 from kernels.cuda.device import cuda
 from kernels.cuda.products import aligned
+from kernels.cuda.softmax import LOWEST
 from kernels.cuda.vectors import aligned_shared, width
 from nanollm.errors import InputError
 from nanollm.ops.attention import check_attention, check_self_attention

@@ -34,7 +34,6 @@ THREADS = DOWN * ACROSS
 SHARED = 48 * 1024                               # bytes of shared memory that every GPU has
 REGISTERS = 64                                   # of a thread that results may take
 SHAPES = ((2, 6),) if SIMULATED else ((8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))   # R, C
-LOWEST = -3e38                                   # below all scores; with -inf, inf - inf would come
 
 
 def shared_weights(shape, dtype):

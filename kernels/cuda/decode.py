@@ -17,13 +17,13 @@ import math
 from functools import cache
 
 from kernels.cuda.arrays import empty
-from kernels.cuda.attention_tiles import LOWEST
 from kernels.cuda.block import SLOTS, THREADS, block_max, block_sum, by_entry, by_row, launch
 from kernels.cuda.device import cuda
 from kernels.cuda.gelu import gelu
 from kernels.cuda.layernorm import normalize_row, zero_row
 from kernels.cuda.products import aligned, product
 from kernels.cuda.registers import add_inner, single
+from kernels.cuda.softmax import LOWEST
 from kernels.cuda.vectors import load, width
 from nanollm.ops.decode import check_attention_step, check_mlp_step
 

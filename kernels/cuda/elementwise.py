@@ -121,13 +121,18 @@ def tanh_backward(dy, saved):
     return (entries(_tanh_backward, dy, y),)
 
 
+@cuda.jit(device=True)
+def sigmoid_of(x, one):
+    """σ(x) of a number; one is 1 in its dtype."""
+    e = math.exp(-abs(x))                        # in (0, 1]: never overflows
+    return (one if x > 0 else e) / (one + e)
+
+
 @cuda.jit
 def _sigmoid(x, y):
     i = cuda.grid(1)
     if i < y.size:
-        zero, one = x.dtype.type(0), x.dtype.type(1)
-        e = math.exp(-abs(x[i]))                 # in (0, 1]: never overflows
-        y[i] = (e if x[i] < zero else one) / (one + e)
+        y[i] = sigmoid_of(x[i], x.dtype.type(1))
 
 
 @cuda.jit

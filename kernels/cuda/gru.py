@@ -10,7 +10,7 @@ import math
 from kernels.cuda.arrays import empty
 from kernels.cuda.block import as_rows, by_entry
 from kernels.cuda.device import cuda
-from kernels.cuda.lstm import sigmoid
+from kernels.cuda.elementwise import sigmoid_of as sigmoid
 from kernels.cuda.products import product
 from kernels.cuda.rnn import back_in_time, input_gradients, inputs, own, without_padding
 from kernels.cuda.shape import sum_axis

@@ -10,17 +10,11 @@ import math
 from kernels.cuda.arrays import empty
 from kernels.cuda.block import as_rows, by_entry
 from kernels.cuda.device import cuda
+from kernels.cuda.elementwise import sigmoid_of as sigmoid
 from kernels.cuda.products import product
 from kernels.cuda.rnn import back_in_time, input_gradients, inputs, own, without_padding
 from nanollm.ops.checks import expect
 from nanollm.ops.rnn import check_recurrence, in_order
-
-
-@cuda.jit(device=True)
-def sigmoid(x, one):
-    """1 / (1 + exp(-x)), with an exp that cannot overflow; one is 1 in x's dtype."""
-    e = math.exp(-abs(x))
-    return (one if x > 0 else e) / (one + e)
 
 
 @cuda.jit
