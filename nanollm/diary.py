@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from statistics import median
 
+from nanollm import figures
 from nanollm.files import write
 
 COLUMNS = ("step", "train_loss", "val_loss", "lr", "grad_norm", "tokens_per_second", "seconds")
@@ -78,17 +79,13 @@ def number(name, text):
 
 
 def draw(rows, path, title):
-    """Save the loss curves as a picture. Matplotlib is imported here only, and no window opens."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    axes.plot([row["step"] for row in rows], [row["train_loss"] for row in rows],
-              color="tab:blue", alpha=0.4, linewidth=0.8, label="training, each batch")
-    looks = [row for row in rows if row["val_loss"] is not None]
-    axes.plot([row["step"] for row in looks], [row["val_loss"] for row in looks],
-              "o-", color="tab:orange", markersize=4, label="validation, the whole text")
-    axes.set(title=title, xlabel="optimizer steps", ylabel="loss (nats a token)", xlim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path)
+    """Save the loss curves as a picture."""
+    with figures.picture(path) as axes:
+        axes.plot([row["step"] for row in rows], [row["train_loss"] for row in rows],
+                  color=figures.BLUE, alpha=0.4, linewidth=0.8, label="training, each batch")
+        looks = [row for row in rows if row["val_loss"] is not None]
+        axes.plot([row["step"] for row in looks], [row["val_loss"] for row in looks],
+                  "o-", color=figures.ORANGE, markersize=4, label="validation")
+        axes.set(title=title, xlabel="optimizer steps", ylabel="loss (nats a token)",
+                 xlim=(0, None))
+        axes.legend()

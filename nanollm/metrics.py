@@ -26,6 +26,7 @@ import math
 
 import numpy as np
 
+from nanollm import figures
 from nanollm.errors import InputError
 
 # classes
@@ -109,28 +110,19 @@ def report(matrix, names=None):
 
 def draw_confusion(matrix, path, names=None):
     """Write the confusion matrix as a picture: a row is a class, shaded by where it went."""
-    from matplotlib.figure import Figure
-
     names = class_names(matrix, names)
     K = len(names)
     side = min(4 + 0.3 * K, 30)                                             # inches
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot()
+    small = min(12, 1200 / K)                                               # points
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)      # (K, K), rows sum to 1
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    small = min(10, 1200 / K)                                               # points
-    axes.set_xticks(range(K), names, rotation=90, fontsize=small)
-    axes.set_yticks(range(K), names, fontsize=small)
-    axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {accuracy(matrix):.1%}")
-    if K <= 30:                                         # the counts, where they can be read
-        for i, j in np.argwhere(matrix):
-            axes.text(j, i, matrix[i, j], ha="center", va="center", fontsize=small,
-                      color="white" if shares[i, j] > 0.5 else "black")
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:              # ValueError: a kind of file unknown to it
-        raise InputError(f"cannot save the picture as {path} ({error}): choose another name, "
-                         f"like confusion.png") from None
+    with figures.picture(path, figsize=(side, side)) as axes:
+        figures.matrix(axes, shares, names, names, most=1, bar=False)
+        axes.tick_params(labelsize=small)
+        axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {accuracy(matrix):.1%}")
+        if K <= 30:                                     # the counts, where they can be read
+            for i, j in np.argwhere(matrix):
+                axes.text(j, i, matrix[i, j], ha="center", va="center", fontsize=small,
+                          color="black" if shares[i, j] > 0.5 else "white")
 
 
 def class_names(matrix, names):

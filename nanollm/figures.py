@@ -1,0 +1,148 @@
+"""One style for every picture: curves, matrices and sliders that read well from the last row.
+
+    figures.use_style()                         once, at the top of a notebook
+    with figures.picture(path) as axes:         a picture that is saved, without a notebook
+    figures.matrix(axes, p, rows, columns)      numbers as shades: attention, confusion, gradients
+    figures.slider(draw, x=(0.0, 2.0, 0.1))     a picture that changes with x, where widgets run
+
+Colors are Okabe and Ito's, which people who do not tell red from green can tell apart; COLORS are
+used in their order. Matplotlib is imported by the functions only.
+"""
+
+import inspect
+import os
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+
+from nanollm.errors import InputError
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+SKY, RED, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
+COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK)
+SHADES, SIGNED = "cividis", "PuOr_r"    # for numbers from 0 up; for numbers of both signs
+
+
+def style():
+    """The settings (rcParams) of all pictures."""
+    from cycler import cycler
+    return {
+        "figure.figsize": (8, 4.5), "figure.dpi": 96, "figure.constrained_layout.use": True,
+        "savefig.dpi": 120, "font.size": 13, "axes.titlesize": 14, "axes.labelsize": 13,
+        "xtick.labelsize": 12, "ytick.labelsize": 12, "legend.fontsize": 12,
+        "legend.frameon": False, "lines.linewidth": 2.2, "axes.grid": True, "grid.alpha": 0.3,
+        "axes.spines.top": False, "axes.spines.right": False,
+        "axes.prop_cycle": cycler(color=COLORS), "image.cmap": SHADES}
+
+
+def use_style():
+    """Set the style for all pictures from here on: the first line of a notebook."""
+    import matplotlib
+    matplotlib.rcParams.update(style())
+
+
+@contextmanager
+def picture(path, rows=1, columns=1, **settings):
+    """`with picture(path) as axes:` draw, and at the end of the block it is saved.
+
+    rows, columns, settings   as plt.subplots has them; no window opens
+
+    Raises InputError where the picture cannot be saved.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    with matplotlib.rc_context(style()):
+        figure = Figure(**settings)
+        yield figure.subplots(rows, columns)
+        try:
+            figure.savefig(path)
+        except (OSError, ValueError) as error:      # ValueError: a kind of file unknown to it
+            raise InputError(f"cannot save the picture as {path} ({error}): choose another name, "
+                             "like picture.png") from None
+
+
+def matrix(axes, x, rows=None, columns=None, *, signed=False, numbers=None, most=None, bar=True):
+    """Draw the matrix x (R, C) as shades, and its numbers where there is room for them.
+
+    rows, columns   what stands beside each row and below each column: tokens, classes; None: counts
+    signed          numbers of both signs: zero is white, else the scale starts at 0
+    numbers         how to write an entry, like "{:.2f}"; None leaves them out
+    most            the end of the scale; None: the largest entry
+
+    Give the axes their labels yourself: only you know what they are.
+    """
+    x = np.asarray(x)
+    most = most or np.abs(x).max(initial=0) or 1
+    image = axes.imshow(x, cmap=SIGNED if signed else SHADES, vmin=-most if signed else 0,
+                        vmax=most, aspect="auto" if x.shape[0] != x.shape[1] else "equal")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    for names, count, set_ticks, turn in ((rows, x.shape[0], axes.set_yticks, 0),
+                                          (columns, x.shape[1], axes.set_xticks, 90)):
+        if names is not None:
+            names = [visible(name) for name in names]
+            long = max(map(len, names), default=0) > 2
+            set_ticks(range(len(names)), names, rotation=turn if long else 0)
+        elif count <= 12:
+            set_ticks(range(count))
+    if numbers is not None:
+        dark = np.abs(x) > most / 2
+        for r, c in np.ndindex(x.shape):
+            # cividis ends in yellow, the scale of two signs in dark colors
+            color = "white" if dark[r, c] == signed else "black"
+            axes.text(c, r, numbers.format(x[r, c]), ha="center", va="center", color=color,
+                      fontsize=11)
+    if bar:
+        axes.figure.colorbar(image, ax=axes, shrink=0.9).outline.set_visible(False)
+    return image
+
+
+def visible(token):
+    """A token as it can be read beside an axis: spaces and line ends are shown."""
+    return str(token).replace(" ", "␣").replace("\n", "⏎").replace("$", r"\$")
+
+
+def slider(draw, **ranges):
+    """Show draw(**values), with a slider for each value where a notebook can have one.
+
+    ranges    name=(least, most, step) or name=[choices]; the first picture has draw's own defaults,
+              or the middle of the range
+
+    In JupyterLab the picture follows the sliders (ipywidgets). Elsewhere, and where NANOLLM_STATIC
+    is set, it is drawn once.
+    """
+    defaults = {name: p.default for name, p in inspect.signature(draw).parameters.items()
+                if p.default is not p.empty}
+    start = {name: defaults.get(name, r[len(r) // 2] if isinstance(r, list) else (r[0] + r[1]) / 2)
+             for name, r in ranges.items()}
+    if not live():
+        return draw(**start)
+    import ipywidgets
+    controls = {name: control(name, r, start[name]) for name, r in ranges.items()}
+    ipywidgets.interact(draw, **controls)
+
+
+def control(name, values, start):
+    """The widget of one value of `slider`."""
+    import ipywidgets
+    if isinstance(values, list):
+        return ipywidgets.SelectionSlider(options=values, value=start, description=name)
+    least, most, step = values
+    kind = ipywidgets.IntSlider if isinstance(step, int) else ipywidgets.FloatSlider
+    return kind(min=least, max=most, step=step, value=start, description=name,
+                continuous_update=False)
+
+
+def live():
+    """Is this a notebook that can show widgets?"""
+    if os.environ.get("NANOLLM_STATIC") or "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+    if getattr(get_ipython(), "kernel", None) is None:
+        return False
+    try:
+        import ipywidgets  # noqa: F401
+    except ImportError:
+        return False
+    return True
