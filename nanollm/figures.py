@@ -12,6 +12,7 @@ used in their order. Matplotlib is imported by the functions only.
 import inspect
 import os
 import sys
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,12 +23,17 @@ BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, RED, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK)
 SHADES, SIGNED = "cividis", "PuOr_r"    # for numbers from 0 up; for numbers of both signs
+CHINESE = ("Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei",
+           "WenQuanYi Micro Hei", "WenQuanYi Zen Hei")      # fonts; DejaVu Sans lacks the characters
 
 
 def style():
     """The settings (rcParams) of all pictures."""
     from cycler import cycler
+    from matplotlib.font_manager import get_font_names
+    known = get_font_names()
     return {
+        "font.family": ["DejaVu Sans", *(name for name in CHINESE if name in known)],
         "figure.figsize": (8, 4.5), "figure.dpi": 96, "figure.constrained_layout.use": True,
         "savefig.dpi": 120, "font.size": 13, "axes.titlesize": 14, "axes.labelsize": 13,
         "xtick.labelsize": 12, "ytick.labelsize": 12, "legend.fontsize": 12,
@@ -52,7 +58,8 @@ def picture(path, rows=1, columns=1, **settings):
     """
     import matplotlib
     from matplotlib.figure import Figure
-    with matplotlib.rc_context(style()):
+    with matplotlib.rc_context(style()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")       # without a font it is a box
         figure = Figure(**settings)
         yield figure.subplots(rows, columns)
         try:

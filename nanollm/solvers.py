@@ -11,7 +11,8 @@ Each kind has
     problem(learn, check)                       what fit.py needs
     evaluate(rows), answer(source, between)     measures by name; the answer as text
 
-A Labeler can also draw_confusion(rows, path).
+A Labeler can also draw_confusion(rows, path), a Rewriter with attention draw_alignment(source,
+path).
 """
 
 from functools import partial
@@ -19,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nanollm import metrics
+from nanollm import figures, metrics
+from nanollm.errors import InputError
 from nanollm.fit import mean_loss
 from nanollm.fitting import Problem
 from nanollm.models.recurrent import Classifier, LanguageModel
@@ -110,6 +112,29 @@ class Rewriter(Solver):
 
     def answer(self, source, between, beam=1):
         return between.join(self.translations([self.source.encode(source, strict=True)], beam)[0])
+
+    def alignment(self, source, beam=1):
+        """(answer, p (T, S)): how much the step that wrote each token looked at each source token.
+
+        Raises InputError for a model without attention, and where the answer has no token.
+        """
+        self.model.expect_attention()
+        ids = self.source.encode(source, strict=True)
+        (found,) = self.translations([ids], beam)
+        if not found:
+            raise InputError("the answer has no token, so there is no alignment to draw: try "
+                             "another text, or a model that was trained for longer")
+        target = self.target.encode(found, start=True, end=True)[None]          # (1, T + 2)
+        return found, self.model.alignments(ids[None], None, target)[0, :-1]    # without END's row
+
+    def draw_alignment(self, source, path, beam=1):
+        """Write the alignment of a source as a picture: a row is a token of the answer."""
+        found, p = self.alignment(source, beam)
+        T, S = p.shape
+        size = min(2.5 + 0.4 * S, 40), min(1.8 + 0.4 * T, 40)                   # inches
+        with figures.picture(path, figsize=size) as axes:
+            figures.matrix(axes, p, found, self.source.cut(source), most=1)
+            axes.set(xlabel="source", ylabel="answer")
 
 
 class Labeler(Solver):

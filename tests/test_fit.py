@@ -374,6 +374,24 @@ def test_several_references_are_several_examples_to_learn_from(tmp_path):
     assert problem.check[0][2] == row[1]
 
 
+def test_an_alignment_says_where_each_token_of_the_answer_looked(tmp_path, backend):
+    _, solver, _ = fitted(SMALL, tmp_path / "run")
+    source = list("abcde")
+    for beam in 1, 3:
+        said, p = solver.alignment(source, beam)
+        assert "".join(said) == solver.answer(source, "", beam) and p.shape == (len(said), 5)
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+        ids = solver.source.encode(source)[None]
+        memory, state = solver.model.encode(ids)
+        target = solver.target.encode(said, start=True)
+        for t, row in enumerate(p):                             # the same, token by token
+            h, state = solver.model.states(target[None, t:t + 1], memory, state)
+            looked = solver.model.attention.look(h, memory, weights=True)[1].numpy()
+            np.testing.assert_allclose(looked[0, 0], row, rtol=1e-4, atol=1e-7)
+    solver.draw_alignment(source, tmp_path / "alignment.png")
+    assert (tmp_path / "alignment.png").read_bytes().startswith(b"\x89PNG")
+
+
 EXPECTED = {"g2p": (107_788, 5_315, 12_000), "scan": (None, None, 4_182),
             "sentiment": (None, None, 1_068), "intents": (15_000, 3_000, 4_500)}
 
@@ -481,7 +499,11 @@ def test_a_labeler_leaves_its_confusion_matrix(monkeypatch, tmp_path):
     (["dates", "--evaluate", "a", "--run", "b"], "leave out --run"),
     (["dates", "--resume", "a"], "a is not the folder of a run"),
     (["dates", "--try", "1 May 2001"], "there is no run of dates"),
-    (["dates", "--try", ""], "there is no run of dates")])
+    (["dates", "--try", ""], "there is no run of dates"),
+    (["dates", "--beam", "0"], "--beam is 0, expected at least 1"),
+    (["dates", "--draw", "a.png"], "give a text (--try)"),
+    (["names", "--try", "a", "--draw", "a.png"], "names writes no answer to a text"),
+    (["sentiment", "--try", "a", "--draw", "a.png"], "sentiment writes no answer")])
 def test_bad_options_are_one_line(options, words, little, capsys, tmp_path):
     assert main(["fit", *options]) == 2
     out, err = capsys.readouterr()
@@ -495,6 +517,26 @@ def test_texts_and_beams_that_will_not_do_are_told(little, capsys):
                            (["1 May 2001", "--beam", "0"], "beam is 0")):
         assert main(["fit", "dates", "--try", *options]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_an_alignment_is_drawn_where_there_is_attention(little, capsys, tmp_path, monkeypatch):
+    for attention in "additive", "none":
+        assert main(["fit", "dates", "--run", attention, "--epochs", "1", "--attention", attention,
+                     "--encoder", "8", "--quiet"]) == 0
+    ask = ["fit", "dates", "--try", "3 May 2021", "--draw"]
+    assert main([*ask, "a.png", "--run", "additive"]) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    for options, words in ((["b.png", "--run", "none"], "this model has no attention"),
+                           (["b.nothing", "--run", "additive"], "cannot save the picture"),
+                           (["no/b.png", "--run", "additive"], "cannot save the picture")):
+        capsys.readouterr()
+        assert main([*ask, *options]) == 2
+        out, err = capsys.readouterr()
+        assert words in err and err.count("\n") == 1 and out == ""
+    monkeypatch.setattr(Rewriter, "translations", lambda self, sources, beam=1: [[]])
+    assert main([*ask, "b.png", "--run", "additive"]) == 2
+    assert "the answer has no token" in capsys.readouterr().err
+    assert not list(tmp_path.glob("**/b.*"))
 
 
 def test_the_data_sets_of_the_tasks_are_registered():

@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   python -m nanollm fit g2p --resume runs/fit/g2p             go on where it stopped
   python -m nanollm fit g2p --evaluate runs/fit/g2p --beam 5  error rates on the test part
   python -m nanollm fit g2p --try "recurrence"                ask the newest run of this task
+  python -m nanollm fit dates --try "May 1st, 2001" --draw alignment.png
+                                                              what it looked at for each digit
   python -m nanollm fit g2p --pretrained g2p-en --try "tea"   ask the weights of that package
 
 A run is a folder: settings, vocabularies, weights, losses.csv, loss.png, and in the end
@@ -46,6 +48,8 @@ def add(commands):
     parser.add_argument("--evaluate", metavar="FOLDER", help="measure a run on the test part")
     parser.add_argument("--try", dest="text", metavar="TEXT", help="the answer to a text, by the "
                         "run of --run (default the newest of this task)")
+    parser.add_argument("--draw", metavar="FILE", help="with --try: where each token of the "
+                        "answer looked in the text, as a picture, if the model has attention")
     parser.add_argument("--pretrained", metavar="PATH", help="g2p, in place of a run: the folder "
                         "of the package g2p-en, or its .npz; with --try, else it is measured")
     parser.add_argument("--beam", type=int, metavar="K", default=1,
@@ -112,8 +116,22 @@ def asked(args):
         raise InputError(f"--{modes[0]} names the run: leave out --run")
     if args.seconds is not None and not args.seconds > 0:
         raise InputError(f"--seconds is {args.seconds}, expected more than 0")
+    if args.beam < 1:
+        raise InputError(f"--beam is {args.beam}, expected at least 1")
+    if args.draw is not None:
+        check_draw(args, found)
     found = found.resized(sizes)
     return found if modes else replace(found, settings=replace(found.settings, **settings))
+
+
+def check_draw(args, task):
+    """Raises InputError where there is no alignment to draw."""
+    from nanollm.solvers import Rewriter
+    if args.text is None:
+        raise InputError("--draw shows how one answer came about: give a text (--try)")
+    if task.kind is not Rewriter:
+        raise InputError(f"--draw shows where an answer looked in the text, but {task.name} writes "
+                         "no answer to a text: leave out --draw")
 
 
 def check_pretrained(args, changed):
@@ -223,9 +241,7 @@ def pretrained(args, task):
     choose_backend(args)
     solver = g2p_en.load(args.pretrained)
     if args.text is not None:
-        if not args.text:
-            raise InputError("--try: the text is empty, expected something to answer")
-        print(solver.answer(g2p_en.cut(args.text), task.between, args.beam))
+        reply(args, task, solver, g2p_en.cut(args.text) if args.text else [])
         return
     for name, rows in task.read().tests.items():
         rows = [(g2p_en.cut("".join(word)), found) for word, found in rows]
@@ -237,10 +253,16 @@ def answer(args, task):
     """Print the answer of a run to a text."""
     choose_backend(args)
     folder = newest(task.name) if args.folder is None else args.folder
-    source = task.cut(args.text)
+    reply(args, task, task.load(folder), task.cut(args.text))
+
+
+def reply(args, task, solver, source):
+    """Print what a solver answers to a source, and draw its alignment if that is asked for."""
     if not source:
         raise InputError("--try: the text is empty, expected something to answer")
-    print(task.load(folder).answer(source, task.between, args.beam))
+    if args.draw is not None:
+        solver.draw_alignment(source, args.draw, args.beam)
+    print(solver.answer(source, task.between, args.beam))
 
 
 def new_name(name):

@@ -215,12 +215,16 @@ class Seq2Seq(nn.Layer):
 
         target (B, T + 1) from START to END, as in `loss`.
         """
-        if not self.attention:
-            raise InputError("Seq2Seq: this model has no attention, so there is no alignment; "
-                             "choose attention 'multiplicative' or 'additive'")
+        self.expect_attention()
         memory, state = self.encode(source, lengths)
         h, _ = self.states(shifted(target)[0], memory, state)
         return self.attention.look(h, memory, weights=True)[1].numpy()
+
+    def expect_attention(self):
+        """Raise InputError if this model has none, and so no alignments."""
+        if not self.attention:
+            raise InputError("Seq2Seq: this model has no attention, so there is no alignment; "
+                             "choose attention 'multiplicative' or 'additive'")
 
     def summary(self):
         """Rows (layer, output shape, parameters), one for each part of the model."""
