@@ -24,7 +24,7 @@ SKY, RED, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK)
 SHADES, SIGNED = "cividis", "PuOr_r"    # for numbers from 0 up; for numbers of both signs
 CHINESE = ("Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei",
-           "WenQuanYi Micro Hei", "WenQuanYi Zen Hei")      # fonts; DejaVu Sans lacks the characters
+           "WenQuanYi Micro Hei", "WenQuanYi Zen Hei")      # fonts; DejaVu Sans lacks the signs
 
 
 def style():

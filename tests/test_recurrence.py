@@ -292,27 +292,6 @@ def test_a_thousand_steps_stay_finite_and_do_not_recurse(op, kernels, r):
     assert abs(results[0]).max() <= max(1, abs(rest[0]).max())
 
 
-def distances(layer, T, rng):
-    """|∂(sum of h_T)/∂x_t| for each t, in the layer at its first weights."""
-    x = Tensor(rng.standard_normal((4, T, 32)).astype(np.float32))
-    weight = rng.standard_normal((4, 32)).astype(np.float32)
-    with Tape() as tape:
-        _, [(h, *_)] = layer(x)
-        loss = F.sum(h * weight)
-    (dx,) = tape.gradient(loss, [x])
-    return np.linalg.norm(dx, axis=(0, 2))
-
-
-def test_the_gradient_of_the_distant_past_vanishes_in_an_rnn_but_not_in_an_lstm(on):
-    T, rng = 60, np.random.default_rng(0)
-    rnn = distances(RNN(32, 32, rng=rng), T, rng)
-    lstm = distances(LSTM(32, 32, rng=rng, forget=5.0), T, rng)
-    shut = distances(LSTM(32, 32, rng=rng, forget=0.0), T, rng)
-    assert rnn[0] < 1e-10 * rnn[-1]
-    assert lstm[0] > 0.1 * lstm[-1]
-    assert shut[0] < 1e-8 * shut[-1]
-
-
 def test_an_rnn_s_gradient_shrinks_at_least_by_the_largest_singular_value(kernels, r):
     x, h, w, u, b, _ = recurrence(r, 1, 20, 3, 4)
     u *= 0.8 / np.linalg.norm(u, 2)

@@ -10,7 +10,7 @@ import os
 import sys
 from contextvars import copy_context
 
-from nanollm.cli import bench, check, data, fit, generate, info, train, vectors
+from nanollm.cli import bench, check, data, fit, generate, info, train, vanishing, vectors
 from nanollm.errors import InputError
 
 DESCRIPTION = """Large language models from scratch, in NumPy, with kernels in Numba.
@@ -41,7 +41,7 @@ def main(argv=None):
             stream.reconfigure(errors="replace")
     parser = Parser(prog="python -m nanollm", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in train, fit, generate, vectors, data, info, check, bench:
+    for command in train, fit, generate, vectors, vanishing, data, info, check, bench:
         command.add(commands)
     try:
         args, unknown = parser.parse_known_args(argv)
