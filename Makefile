@@ -1,7 +1,9 @@
-# make demo    train a small GPT on real English for about two minutes, and read what it writes
-# make test    all tests
-# make ptx     compile every CUDA kernel for three generations of GPUs; no GPU is needed
-# make gpu     on a machine with one: check every op on it, then time everything
+# make demo        train a small GPT on real English for about two minutes, and read what it writes
+# make test        all tests
+# make notebooks   the course, in JupyterLab
+# make execute     run the course from the top, and save what it prints and draws
+# make ptx         compile every CUDA kernel for three generations of GPUs; no GPU is needed
+# make gpu         on a machine with one: check every op on it, then time everything
 # All make the environment they need first, if it is not there.
 
 PYTHON ?= python3
@@ -19,6 +21,9 @@ test: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/python -m jupyter lab notebooks
+
+execute: $(READY)
+	$(BIN)/python tests/run_notebooks.py --save
 
 $(READY): requirements.txt pyproject.toml
 	@echo "setting up .venv: about a minute, 650 MB"
@@ -55,4 +60,4 @@ clean:
 	rm -rf .venv .venv-gpu .venv-torch runs *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: demo test notebooks ptx gpu torch clean
+.PHONY: demo test notebooks execute ptx gpu torch clean

@@ -1,0 +1,267 @@
+"""The notebooks run, and keep what they promise: form, links, equations, words in Chinese.
+
+A rule is a function (path, notebook) that yields what is wrong, a line each.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from run_notebooks import FOLDER, STATED, files, run, stated, wrong_outputs, wrong_time
+
+NOTEBOOKS = files()
+ALL = 14                                        # of part one
+CHINESE = "\u4e00-\u9fff"
+MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|tmp|Users)/|\b[A-Z]:\\")
+EQUATIONS = (FOLDER / "equations.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r'^\| <a id="([\w-]+)"></a>.*\| (?:\[(\w+)\]\(\2\.ipynb\)|part two) \|$',
+                       EQUATIONS, re.M))        # id -> notebook, "" of part two
+
+
+def prose(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def linked(notebook):
+    """The targets of all links of the text."""
+    return re.findall(r"\]\(([^)\s]+)\)", "\n".join(prose(notebook)))
+
+
+def sections(text, names):
+    """{name: what stands behind **name**}, in the order of the text."""
+    parts = re.split(rf"^\*\*({'|'.join(names)})\*\*", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def bullets(text):
+    return re.findall(r"^(?:[-*]|\d+\.) ", text, re.M)
+
+
+# The rules
+
+
+def outputs(path, notebook):
+    """Executed once, from the top; no errors; nothing that belongs to one machine."""
+    counts = [cell.execution_count for cell in notebook.cells
+              if cell.cell_type == "code" and cell.source.strip()]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"not executed in order: {counts}"
+    yield from wrong_outputs(notebook)
+    for n, cell in enumerate(notebook.cells):
+        shown = [output.get("text", "") + json.dumps({
+            kind: data for kind, data in output.get("data", {}).items() if kind[:5] == "text/"})
+            for output in cell.get("outputs", [])]
+        if found := MACHINE.search("\n".join(shown)):
+            yield f"cell {n} shows a path of this machine: {found[0]}"
+
+
+def size(path, notebook):
+    if path.stat().st_size >= 700_000:
+        yield f"{path.stat().st_size:,} bytes, expected less than 700,000"
+
+
+def opening(path, notebook):
+    """# N Title, a summary in Chinese, Goals, Before this, Time; then the imports and the style."""
+    first = prose(notebook)[0]
+    title = first.partition("\n")[0]
+    if not title.startswith(f"# {int(path.stem[:2])} "):
+        yield f"the title is {title!r}, expected # {int(path.stem[:2])} and words"
+    names = ["Goals", "Before this", "Time"]
+    parts = sections(first, names)
+    if list(parts) != names:
+        yield f"the first cell has {list(parts)}, expected {names}"
+        return
+    if len(re.findall(f"[{CHINESE}]", first.partition("**Goals**")[0])) < 30:
+        yield "no summary in Chinese between the title and the goals"
+    if not 3 <= len(bullets(parts["Goals"])) <= 5:
+        yield f"{len(bullets(parts['Goals']))} goals, expected 3 to 5"
+    minutes = re.match(r" (\d+) minutes; ", parts["Time"])
+    if not minutes or not 20 <= int(minutes[1]) <= 45 or not STATED.search(parts["Time"]):
+        yield "expected **Time** 20 to 45 minutes; computing about N s"
+    elif stated(notebook) > 180:
+        yield f"computes {stated(notebook)} s, expected at most 180"
+    code = next((cell.source for cell in notebook.cells if cell.cell_type == "code"), "")
+    for line in "import numpy as np", "figures.use_style()":
+        if line not in code.splitlines():
+            yield f"the first code cell has no line {line}"
+
+
+def closing(path, notebook):
+    """Files explained, Questions, Exercises."""
+    names = ["Files explained", "Questions", "Exercises"]
+    parts = sections(notebook.cells[-1].source, names)
+    if list(parts) != names:
+        yield f"the last cell has {list(parts)}, expected {names}"
+        return
+    if "](../" not in parts["Files explained"]:
+        yield "Files explained has no link"
+    if not 3 <= len(bullets(parts["Questions"])) <= 6:
+        yield f"{len(bullets(parts['Questions']))} questions, expected 3 to 6"
+    exercises = re.findall(r"exercise start (\w+)", parts["Exercises"])
+    if not exercises:
+        yield "Exercises starts none"
+    known = {path.stem for path in (FOLDER.parent / "nanollm/exercises/specs").glob("*.py")}
+    if known:
+        yield from (f"no exercise {name}" for name in exercises if name not in known)
+
+
+def links(path, notebook):
+    """Every file there is, every row of the table of equations."""
+    for target in linked(notebook):
+        file, _, row = target.partition("#")
+        if file == "equations.md" and row not in ROWS:
+            yield f"no row {row} in equations.md"
+        elif "://" not in target and file and not (FOLDER / file).exists():
+            if len(NOTEBOOKS) == ALL or not file.endswith((".ipynb", "glossary.md")):
+                yield f"no file {file}"
+
+
+def equations(path, notebook):
+    """Every row of part one that names this notebook is met in it."""
+    met = linked(notebook)
+    yield from (f"does not meet {row}" for row, name in ROWS.items()
+                if name == path.stem and f"equations.md#{row}" not in met)
+
+
+RULES = outputs, size, opening, closing, links, equations
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_notebook_keeps_the_rule(rule, path):
+    assert list(rule(path, nbformat.read(path, as_version=4))) == []
+
+
+def test_every_row_of_part_one_names_a_notebook_and_every_id_is_there_once():
+    ids = re.findall(r'<a id="([\w-]+)"></a>', EQUATIONS)
+    assert len(set(ids)) == len(ids) and sorted(ids) == sorted(ROWS)
+    if len(NOTEBOOKS) == ALL:
+        assert {name for name in ROWS.values() if name} <= {path.stem for path in NOTEBOOKS}
+
+
+# They run
+
+
+@pytest.fixture(scope="module")
+def runs(request):
+    """{path: the coming result} of the notebooks that are to be tested, two at a time."""
+    chosen = [item.callspec.params["path"] for item in request.session.items
+              if "runs" in getattr(item, "fixturenames", ())]
+    with ThreadPoolExecutor(2) as pool:
+        yield {path: pool.submit(subprocess.run, [
+            sys.executable, FOLDER.parent / "tests/run_notebooks.py", "--quick", path.stem],
+            capture_output=True, text=True) for path in chosen}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_runs_from_the_top(path, runs):
+    done = runs[path].result()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# The rules can fail
+
+FIRST = """# 3 A title
+本章说明如何把一个记号变成一行数字，并说明这些数字是怎样学到的，以及位置如何加入其中。
+
+**Goals**
+- one
+- two
+- three
+
+**Before this** nothing
+
+**Time** 20 minutes; computing about 2 s"""
+LAST = """**Files explained** [embedding](../nanollm/ops/embedding.py)
+
+**Questions**
+1. Why?
+2. How?
+3. Who?
+
+**Exercises** `python -m nanollm exercise start embedding`"""
+
+
+def good(folder):
+    """A path and a notebook that keep every rule but `equations`."""
+    imports = new_code_cell("import numpy as np\nfigures.use_style()", execution_count=1)
+    notebook = new_notebook(cells=[new_markdown_cell(FIRST), imports, new_markdown_cell(LAST)])
+    path = folder / "03_embeddings.ipynb"
+    nbformat.write(notebook, path)
+    return path, notebook
+
+
+def test_a_good_notebook_keeps_the_rules(tmp_path):
+    path, notebook = good(tmp_path)
+    assert [line for rule in RULES[:-1] for line in rule(path, notebook)] == []
+
+
+@pytest.mark.parametrize("rule, old, new, says", [
+    (opening, "# 3", "# 4", "the title"),
+    (opening, "本章说明如何把一个记号变成一行数字", "In this chapter", "in Chinese"),
+    (opening, "- two\n- three", "", "1 goals"),
+    (opening, "**Before this**", "Before", "expected .*Before this"),
+    (opening, "20 minutes", "90 minutes", "Time"),
+    (opening, "computing about 2 s", "", "Time"),
+    (opening, "about 2 s", "about 9 min", "540 s"),
+    (opening, "figures.use_style()", "", "use_style"),
+    (closing, "**Questions**", "Questions", "Questions"),
+    (closing, "3. Who?", "", "2 questions"),
+    (closing, "](../nanollm/ops/embedding.py)", "]", "no link"),
+    (closing, "exercise start embedding", "", "starts none"),
+    (links, "ops/embedding.py", "ops/embeding.py", "no file"),
+    (links, "nothing", "[Doc 9](equations.md#d9-none)", "no row d9-none"),
+    (equations, "nothing", "[Doc 3](equations.md#d3-embedding)", "does not meet d4-positions")])
+def test_a_rule_is_broken_by(rule, old, new, says, tmp_path):
+    path, notebook = good(tmp_path)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(old, new)
+    assert re.search(says, "\n".join(rule(path, notebook)))
+
+
+@pytest.mark.parametrize("output, says", [
+    (new_output("error", ename="ValueError", evalue="bad"), "ValueError: bad"),
+    (new_output("stream", name="stderr", text="a bar"), "stderr: a bar"),
+    (new_output("stream", text="saved in /home/me/runs"), "/home/"),
+    (new_output("display_data", {"text/html": "/work/x"}), "/work/")])
+def test_an_output_can_be_wrong(output, says, tmp_path):
+    path, notebook = good(tmp_path)
+    notebook.cells[1].outputs = [output]
+    assert re.search(says, "\n".join(outputs(path, notebook)))
+
+
+def test_a_notebook_can_be_unexecuted_too_large_and_too_slow(tmp_path):
+    path, notebook = good(tmp_path)
+    notebook.cells[1].execution_count = 2
+    assert "not executed in order" in next(outputs(path, notebook))
+    path.write_text("." * 700_000)
+    assert "700,000 bytes" in next(size(path, notebook))
+    assert not list(wrong_time(notebook, 3.9)) and "4 s" in next(wrong_time(notebook, 4.1))
+
+
+BAD = ["1 / 0",
+       "import numpy as np\nnp.zeros(1) / np.zeros(1);",
+       "import warnings\nwarnings.warn('of ours')",
+       "warnings.warn_explicit('theirs', UserWarning, 'site-packages/x.py', 1)",
+       "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.xlabel('x');",
+       "figure, axes = plt.subplots(1, 2, sharey=True)\naxes[0].set(xlabel='x', ylabel='y')\n"
+       "axes[1].set_xlabel('x')\nfigure.colorbar(plt.cm.ScalarMappable(), ax=axes[1])\nplt.show()",
+       "plt.imshow([[1]])\nplt.axis('off')",
+       "plt.figure().add_subplot(projection='3d').set(xlabel='x', ylabel='y')\nplt.show()",
+       "from urllib.request import urlopen\nurlopen('https://example.org')"]
+
+
+def test_a_run_finds_what_is_wrong(tmp_path):
+    path = tmp_path / "bad.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in BAD]), path)
+    lines = list(wrong_outputs(run(path)[0]))
+    for n, says in ((0, "ZeroDivisionError"), (1, "RuntimeWarning"), (2, "of ours"),
+                    (4, "axes 0 of a figure have no ylabel"), (7, "no zlabel"), (8, "URLError")):
+        assert any(line.startswith(f"cell {n} ") and says in line for line in lines), lines
+    assert not any(line.startswith(f"cell {n} ") for line in lines for n in (3, 5, 6)), lines
