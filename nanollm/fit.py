@@ -89,7 +89,7 @@ def step(t):
 
     Raises InputError, and leaves the weights alone, once the loss or a gradient is not finite.
     """
-    s, i, parameters = t.settings, t.step, t.model.parameters()
+    s, i, parameters = t.settings, t.step, t.learned()
     with np.errstate(all="ignore"):                                     # overflow is seen below
         loss, count, gradients = loss_and_gradients(t, batch_of(t, i))
     gradients = backend.module().gather(gradients)
@@ -115,7 +115,7 @@ def loss_and_gradients(t, examples):
         arrays, _ = shares[k]
         return t.model.loss(*arrays, rng=np.random.default_rng([t.settings.seed, 1, t.step, k]))
 
-    loss, gradients = weighted_sum(t.model, [partial(loss, k) for k in range(n)],
+    loss, gradients = weighted_sum(t.learned(), [partial(loss, k) for k in range(n)],
                                    [count / total for _, count in shares])
     return float(kernels.numpy(loss)), total, gradients
 

@@ -114,17 +114,27 @@ class Fitting:
     def finished(self):
         return self.step >= self.steps or self.stale >= self.settings.patience
 
+    def learned(self):
+        """{path: Tensor} of the parameters that are not frozen."""
+        return learned(self.model, self.config["frozen"])
+
     def save(self):
         """Write a checkpoint, if this step has none."""
         checkpoint.save(self.folder, self.step, self.model, self.optimizer,
                         {"looks": self.looks, "seconds": self.seconds})
 
 
-def begin(problem, model, settings, folder, config, keep=None):
+def learned(model, frozen):
+    """{path: Tensor} of a model's parameters but the frozen ones."""
+    return {path: t for path, t in model.parameters().items() if path not in frozen}
+
+
+def begin(problem, model, settings, folder, config, keep=None, frozen=()):
     """A new fit in a new folder.
 
     config      what config.json says beside the settings: "task" and "model" at least
     keep        called with the folder, to write what else belongs to the run
+    frozen      paths of the parameters that stay as they are
 
     Raises InputError where examples or place will not do.
     """
@@ -138,7 +148,7 @@ def begin(problem, model, settings, folder, config, keep=None):
     expect_room(folder, model)
     settings = replace(settings,
                        shares=settings.shares or automatic_shares(model, settings.batch))
-    config = {"format": FORMAT, **config, "backend": backend.current(),
+    config = {"format": FORMAT, **config, "frozen": list(frozen), "backend": backend.current(),
               "settings": asdict(settings), "examples": counts(problem),
               "versions": runs.versions()}
     try:
@@ -149,7 +159,8 @@ def begin(problem, model, settings, folder, config, keep=None):
     except OSError as error:
         raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another "
                          "(--run)") from None
-    t = Fitting(folder, settings, problem, model, optim.adamw_state(model.parameters()), config)
+    optimizer = optim.adamw_state(learned(model, frozen))
+    t = Fitting(folder, settings, problem, model, optimizer, config)
     t.save()
     return t
 
@@ -165,7 +176,7 @@ def resume(problem, model, folder, *, epochs=None):
     config = read_config(folder)
     changed = {} if epochs is None else {"epochs": epochs}
     settings = read_settings(folder, {**config["settings"], **changed})
-    optimizer = optim.adamw_state(model.parameters())
+    optimizer = optim.adamw_state(learned(model, config["frozen"]))
     state = checkpoint.load(folder, model, optimizer)
     t = Fitting(folder, settings, problem, model, optimizer,
                 {**config, "settings": asdict(settings), "backend": backend.current()},
@@ -199,10 +210,19 @@ def read_config(folder):
     if config.get("format") != FORMAT:
         raise InputError(f"{folder / 'config.json'} has format {config.get('format')!r}, expected "
                          f"{FORMAT!r}: `fit` did not make this run")
-    for key, kind in (("settings", dict), ("model", dict), ("task", str), ("backend", str)):
-        if type(config.get(key)) is not kind:
+    config = {"vectors": "", "frozen": [], **config}
+    for key, kind in (("settings", dict), ("model", dict), ("task", str), ("backend", str),
+                      ("vectors", str), ("frozen", list)):
+        if type(config.get(key)) is not kind or (
+                kind is list and not all(type(path) is str for path in config[key])):
             raise InputError(f"{folder / 'config.json'} is damaged: {key} is {config.get(key)!r}")
     return config
+
+
+def started(config):
+    """[(name, value)]: the word vectors that a run began with, and what is frozen, if anything."""
+    found = ("vectors", config.get("vectors")), ("frozen", ", ".join(config["frozen"]))
+    return [(name, value) for name, value in found if value]
 
 
 def read_metrics(folder):

@@ -51,16 +51,19 @@ def loss_and_gradients(model, x, y, *, shares=1, rng_seed=None):
     kernels, B, shares = backend.module(), len(x), min(usable(shares), len(x))
     total = max(np.count_nonzero(y >= 0), 1)
     parts = [slice(B * i // shares, B * (i + 1) // shares) for i in range(shares)]
-    return weighted_sum(model, [partial(loss, i, rows) for i, rows in enumerate(parts)],
+    return weighted_sum(model.parameters(),
+                        [partial(loss, i, rows) for i, rows in enumerate(parts)],
                         [np.count_nonzero(y[rows] >= 0) / total for rows in parts])
 
 
-def weighted_sum(model, losses, weights):
+def weighted_sum(parameters, losses, weights):
     """(Σ_i w_i L_i, {path: gradient of it}) of calls that return L_i; a single one weighs 1.
+
+    parameters    {path: Tensor}, those that a gradient is wanted for
 
     Each runs on a tape of its own, side by side where the backend has threads.
     """
-    parameters, kernels = model.parameters(), backend.module()
+    kernels = backend.module()
 
     def part(call, weight):
         with Tape() as tape:

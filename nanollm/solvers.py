@@ -46,7 +46,14 @@ def in_batches(call, rows, size):
 
 
 class Solver:
-    """What the three kinds share: their vocabularies are kept in the folder of the run."""
+    """What the three kinds share: their vocabularies are kept in the folder of the run.
+
+    source, embedding   the Words of the source and the layer that reads their ids
+    """
+
+    @property
+    def embedding(self):
+        return self.model.embedding
 
     def save(self, folder):
         """Write the vocabularies into the folder of a run."""
@@ -72,6 +79,10 @@ class Rewriter(Solver):
     def loaded(cls, folder, sizes, **settings):
         words = [Words.load(Path(folder) / f"{name}.json") for name in ("source", "target")]
         return cls(*words, sizes, np.random.default_rng(0), **settings)
+
+    @property
+    def embedding(self):
+        return self.model.source
 
     def vocabularies(self):
         return {"source": self.source, "target": self.target}

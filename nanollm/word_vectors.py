@@ -361,8 +361,10 @@ def load_into(embedding, vectors, words):
 
     words       the Words whose ids the model reads; a word without a vector keeps its row
 
-    To keep the rows as they are while the rest learns, leave the embedding out of what the
-    optimizer is given: {path: t for path, t in model.parameters().items() if t is not embedding.w}.
+    Any model has such an embedding: `embedding` of a GPT, LanguageModel or Classifier, `source` of a
+    Seq2Seq. To keep its rows as they are while the rest learns, leave it out of what the optimizer
+    is given: {path: t for path, t in model.parameters().items() if t is not embedding.w}. `fit
+    --vectors FOLDER --frozen` does both.
     """
     w = embedding.w.numpy().copy()
     if w.shape != (words.vocab, vectors.w.shape[1]):

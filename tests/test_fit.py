@@ -17,6 +17,8 @@ from nanollm.fitting import FitSettings
 from nanollm.interrupt import Interrupt
 from nanollm.solvers import Labeler, Rewriter, Writer, in_batches
 from nanollm.tape import Tensor
+from nanollm.text import Words
+from nanollm.word_vectors import Vectors
 
 SMALL = FitSettings(epochs=3, batch=4, lr=1e-2, warmup=3, save=100)
 LETTERS = "abcdef"
@@ -61,12 +63,12 @@ def small(kind):
         found[:22], found[22:], {"test": found}, labels), kind, SIZES[kind], SMALL)
 
 
-def begun(settings, folder, kind=Rewriter, **sizes):
+def begun(settings, folder, kind=Rewriter, frozen=(), **sizes):
     task = replace(small(kind), settings=settings).resized(sizes)
     parts = task.read()
     solver = task.begin(parts)
     return fitting.begin(solver.problem(parts.learn, parts.check), solver.model, settings, folder,
-                         {"task": task.name, "model": task.sizes}, solver.save), solver
+                         {"task": task.name, "model": task.sizes}, solver.save, frozen), solver
 
 
 def resumed(folder, kind=Rewriter, **options):
@@ -191,6 +193,26 @@ def test_a_run_that_is_stopped_and_resumed_has_the_bits_of_one_that_is_not(
         assert losses(folder) == losses(tmp_path / "straight")
         for name in "error", "val_loss", "best_epoch", "steps":
             assert finished[name] == straight[name]
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_what_is_frozen_stays_and_the_rest_learns_also_after_a_stop(kind, tmp_path, monkeypatch,
+                                                                   backend):
+    frozen = ["source.w" if kind is Rewriter else "embedding.w"]
+    t, solver = begun(SMALL, tmp_path / "straight", kind, frozen)
+    before = solver.model.state_dict()
+    before = {path: w.copy() for path, w in before.items()}
+    fit.run(t, quiet=True)
+    for path, w in solver.model.state_dict().items():
+        assert (w.tobytes() == before[path].tobytes()) == (path in frozen)
+    with monkeypatch.context() as patch:
+        stop_at(4, patch)
+        assert fit.run(begun(SMALL, tmp_path / "stopped", kind, frozen)[0], quiet=True) is None
+    fit.run(resumed(tmp_path / "stopped", kind), quiet=True)
+    assert weights(tmp_path / "stopped") == weights(tmp_path / "straight")
+    free = fitted(SMALL, tmp_path / "free", kind)[0]
+    assert losses(tmp_path / "free")[0]["grad_norm"] > losses(t.folder)[0]["grad_norm"]
+    assert len(free.learned()) == len(t.learned()) + 1
 
 
 def test_after_a_crash_a_run_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
@@ -322,6 +344,7 @@ def test_examples_and_folders_that_will_not_do_are_told(tmp_path):
 @pytest.mark.parametrize("file, change, words", [
     ("config.json", {"format": 1}, "has format 1, expected 'fit 1': `fit` did not make this run"),
     ("config.json", {"task": None}, "is damaged: task is None"),
+    ("config.json", {"frozen": [3]}, r"is damaged: frozen is \[3\]"),
     ("config.json", {"settings": {"epochs": "many"}}, "no good settings: epochs is 'many'"),
     ("config.json", {"settings": {"colour": 1}}, "no good settings: .*colour"),
     ("config.json", {"model": {"colour": 1}}, "describes no model of this task: .*colour"),
@@ -517,6 +540,45 @@ def test_texts_and_beams_that_will_not_do_are_told(little, capsys):
                            (["1 May 2001", "--beam", "0"], "beam is 0")):
         assert main(["fit", "dates", "--try", *options]) == 2
         assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    """The folder v: a vector for each of the letters a to d."""
+    found = Vectors(Words(list("abcd")), np.arange(40, dtype=np.float32).reshape(8, 5) / 40)
+    found.save(tmp_path / "v")
+    return found
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_a_fit_can_begin_with_word_vectors_frozen_or_not(kind, vectors, monkeypatch, capsys):
+    monkeypatch.setitem(tasks.TASKS, "small", small(kind))
+    for run, options in (("kept", ["--frozen"]), ("moved", [])):
+        assert main(["fit", "small", "--vectors", "v", "--run", run, *options]) == 0
+        assert "vectors 4 of 6 words from v\n" in capsys.readouterr().out
+        assert main(["info", run]) == 0
+        assert ("frozen" in capsys.readouterr().out) == bool(options)
+        solver = tasks.TASKS["small"].load(run)
+        rows = [solver.source.ids[letter] for letter in "abcd"]
+        w = solver.embedding.w.numpy()[rows]
+        assert w.shape[1] == 5                                  # their width decides
+        assert np.array_equal(w, vectors.w[4:]) == (run == "kept")
+        np.testing.assert_allclose(w, vectors.w[4:], atol=0.5)
+
+
+def test_word_vectors_that_will_not_do_are_told(vectors, monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(tasks.TASKS, "small", small(Labeler))
+    Vectors(Words(["zebra"]), np.ones((5, 5), np.float32)).save("others")
+    for options, words in ((["--vectors", "nowhere"], "nowhere is no folder of word vectors"),
+                           (["--vectors", "v", "--width", "8"], "expected (10, 5)"),
+                           (["--vectors", "others"], "no word in common"),
+                           (["--frozen"], "give their folder (--vectors)"),
+                           (["--vectors", "v", "--resume", "a"], "leave out --vectors"),
+                           (["--frozen", "--vectors", "v", "--try", "a"], "leave out --vectors")):
+        assert main(["fit", "small", *options]) == 2
+        out, err = capsys.readouterr()
+        assert words in err and err.count("\n") == 1 and out == ""
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_alignment_is_drawn_where_there_is_attention(little, capsys, tmp_path, monkeypatch):

@@ -9,6 +9,9 @@ from nanollm import backend as backends, gradcheck, nn, optim, word_vectors
 from nanollm.cli import main
 from nanollm.errors import InputError
 from nanollm.interrupt import Interrupt
+from nanollm.models.gpt import GPT, GPTConfig
+from nanollm.models.recurrent import Classifier, LanguageModel
+from nanollm.models.seq2seq import Seq2Seq, Seq2SeqConfig
 from nanollm.tape import Tape
 from nanollm.text import Words
 from nanollm.word_vectors import GloVe, Settings, SkipGram, Vectors, load_into, read, train
@@ -180,6 +183,35 @@ def test_an_embedding_takes_the_rows_both_know_and_can_be_frozen(learned):
     found = tape.gradient(loss, list(learning.values()))
     optim.adamw(learning, dict(zip(learning, found)), state, lr=0.1)
     assert (embedding.w.numpy() == after).all() and (head.w.numpy() != kept).any()
+
+
+@pytest.mark.parametrize("name, make", [
+    ("embedding", lambda V, rng: Classifier(V, 8, 4, 3, rng=rng)),
+    ("embedding", lambda V, rng: LanguageModel(V, 8, 4, rng=rng)),
+    ("source", lambda V, rng: Seq2Seq(Seq2SeqConfig(V, V, 8, 4, 8), rng)),
+    ("embedding", lambda V, rng: GPT(GPTConfig(V, 4, 8, 2, 1), rng))])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_every_model_reads_the_vectors_and_learns_on_frozen_or_not(name, make, frozen, learned,
+                                                                   backend):
+    vectors, words = learned["skipgram"][0], Words(["cat", "zebra", "dog"])
+    model, ids = make(words.vocab, np.random.default_rng(0)), words.encode("dog cat")
+    embedding = getattr(model, name)
+    assert load_into(embedding, vectors, words) == 2
+    expected = vectors.w[vectors.words.encode("dog cat")]
+    assert (embedding(backends.module().array(ids)).numpy() == expected).all()
+    arrays = {Classifier: (ids[None], None, np.array([1])), LanguageModel: (ids[None], ids[None]),
+              Seq2Seq: (ids[None], None, np.array([[2, 4, 3]])), GPT: (ids[None], ids[None])}
+    learning = {path: t for path, t in model.parameters().items()
+                if not (frozen and t is embedding.w)}
+    state, first = optim.adamw_state(learning), None
+    for _ in range(5):
+        with Tape() as tape:
+            loss = model.loss(*arrays[type(model)])
+        found = dict(zip(learning, tape.gradient(loss, list(learning.values()))))
+        optim.adamw(learning, found, state, lr=0.02)
+        first = float(loss.numpy()) if first is None else first
+    assert float(loss.numpy()) < first
+    assert (embedding.w.numpy()[ids] == expected).all() == frozen
 
 
 @pytest.mark.parametrize("vocabulary, width, message", [

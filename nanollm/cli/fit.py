@@ -54,6 +54,10 @@ def add(commands):
                         "of the package g2p-en, or its .npz; with --try, else it is measured")
     parser.add_argument("--beam", type=int, metavar="K", default=1,
                         help="with --evaluate and --try: beginnings kept in the search [1]")
+    parser.add_argument("--vectors", metavar="FOLDER", help="begin with the word vectors of a run "
+                        "of `vectors train`, where they know a word; they decide the width")
+    parser.add_argument("--frozen", action="store_true",
+                        help="with --vectors: the embedding stays as it is, the rest learns")
     parser.add_argument("--seconds", type=float, metavar="X",
                         help="stop after so long, as by Ctrl-C")
     add_backend(parser)
@@ -65,7 +69,7 @@ def add(commands):
 def listed():
     """A line for each task."""
     from nanollm.tasks import TASKS
-    return "".join(f"\n  {name:10}{task.what}" for name, task in TASKS.items())
+    return "".join(f"\n  {name:12}{task.what}" for name, task in TASKS.items())
 
 
 def add_settings(parser):
@@ -107,11 +111,15 @@ def asked(args):
     if len(modes) > 1:
         raise InputError("--resume, --evaluate and --try are three different things: give one")
     if modes:
-        other = [name for name in (*sizes, *settings) if (modes[0], name) != ("resume", "epochs")]
+        other = [name for name in (*sizes, *settings, *beginning(args))
+                 if (modes[0], name) != ("resume", "epochs")]
         if other:
             raise InputError(f"a run keeps its settings: leave out --{other[0]}")
     if args.pretrained is not None:
-        check_pretrained(args, [*sizes, *settings])
+        check_pretrained(args, [*sizes, *settings, *beginning(args)])
+    if args.frozen and args.vectors is None:
+        raise InputError("--frozen is for an embedding of word vectors: give their folder "
+                         "(--vectors)")
     if args.folder is not None and modes and modes[0] != "text":
         raise InputError(f"--{modes[0]} names the run: leave out --run")
     if args.seconds is not None and not args.seconds > 0:
@@ -122,6 +130,11 @@ def asked(args):
         check_draw(args, found)
     found = found.resized(sizes)
     return found if modes else replace(found, settings=replace(found.settings, **settings))
+
+
+def beginning(args):
+    """The options given that a new run alone has."""
+    return ["vectors"] * (args.vectors is not None) + ["frozen"] * args.frozen
 
 
 def check_draw(args, task):
@@ -172,10 +185,22 @@ def learn(args, task):
 
 def begun(args, task, parts):
     from nanollm import fitting
+    from nanollm.word_vectors import Vectors, load_into
+    known = ""
+    if args.vectors is not None:
+        vectors = Vectors.load(args.vectors)
+        if args.width is None:
+            task = task.resized({"width": vectors.w.shape[1]})
     solver = task.begin(parts)
+    if args.vectors is not None:
+        found = load_into(solver.embedding, vectors, solver.source)
+        known = f"{found:,} of {len(solver.source.ids):,} words from {args.vectors}"
+    frozen = [path for path, t in solver.model.parameters().items()
+              if args.frozen and t is solver.embedding.w]
     folder = new_name(task.name) if args.folder is None else args.folder
     return fitting.begin(solver.problem(parts.learn, parts.check), solver.model, task.settings,
-                         folder, {"task": task.name, "model": task.sizes}, solver.save)
+                         folder, {"task": task.name, "model": task.sizes, "vectors": known},
+                         solver.save, frozen)
 
 
 def resumed(args, task, parts):
@@ -187,6 +212,7 @@ def resumed(args, task, parts):
 
 def header(t, task, parts):
     """What is about to happen, a line for each part of it."""
+    from nanollm import fitting
     from nanollm.cli.options import table
     rows = [*t.model.summary(), ("total", "", t.model.count())]
     return (f"task   {task.what}\n"
@@ -194,7 +220,8 @@ def header(t, task, parts):
             f"check on, tests: " + ", ".join(f"{name} {len(rows):,}"
                                              for name, rows in parts.tests.items()) +
             f"\nfit    {t.settings.epochs} epochs of {t.per_epoch:,} steps, batch "
-            f"{t.settings.batch}, on {backend.current()}\nrun    {t.folder}\n\n"
+            f"{t.settings.batch}, on {backend.current()}\nrun    {t.folder}\n"
+            + "".join(f"{name:8}{value}\n" for name, value in fitting.started(t.config)) + "\n"
             + table(rows, ["layer", "output", "parameters"]) + "\n")
 
 

@@ -129,6 +129,7 @@ def fit_folder(folder):
     rows = [("task", config["task"]), ("backend", config["backend"]),
             ("model", listed(config["model"])), ("settings", listed(config["settings"])),
             ("examples", listed(config.get("examples", {}))),
+            *fitting.started(config),
             ("versions", listed(config.get("versions", {}))),
             ("steps", f"{state['step']:,}, {len(looks)} of {settings.epochs} epochs, "
                       + ("ended" if "error" in found else "not ended"))]
