@@ -361,8 +361,8 @@ def load_into(embedding, vectors, words):
 
     words       the Words whose ids the model reads; a word without a vector keeps its row
 
-    Any model has such an embedding: `embedding` of a GPT, LanguageModel or Classifier, `source` of a
-    Seq2Seq. To keep its rows as they are while the rest learns, leave it out of what the optimizer
+    Any model has one: `embedding` of a GPT, LanguageModel or Classifier, `source` of a Seq2Seq.
+    To keep its rows as they are while the rest learns, leave it out of what the optimizer
     is given: {path: t for path, t in model.parameters().items() if t is not embedding.w}. `fit
     --vectors FOLDER --frozen` does both.
     """
