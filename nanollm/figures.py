@@ -38,6 +38,7 @@ def style():
         "savefig.dpi": 120, "font.size": 13, "axes.titlesize": 14, "axes.labelsize": 13,
         "xtick.labelsize": 12, "ytick.labelsize": 12, "legend.fontsize": 12,
         "legend.frameon": False, "lines.linewidth": 2.2, "axes.grid": True, "grid.alpha": 0.3,
+        "axes.axisbelow": True,
         "axes.spines.top": False, "axes.spines.right": False,
         "axes.prop_cycle": cycler(color=COLORS), "image.cmap": SHADES}
 
@@ -89,17 +90,17 @@ def matrix(axes, x, rows=None, columns=None, *, signed=False, numbers=None, most
                                           (columns, x.shape[1], axes.set_xticks, 90)):
         if names is not None:
             names = [visible(name) for name in names]
-            long = max(map(len, names), default=0) > 2
+            long = max(map(len, names), default=0) * len(names) > 24
             set_ticks(range(len(names)), names, rotation=turn if long else 0)
         elif count <= 12:
             set_ticks(range(count))
     if numbers is not None:
-        dark = np.abs(x) > most / 2
+        # cividis ends in yellow, the scale of two signs in dark colors
+        dark = np.abs(x) > 0.65 * most if signed else x < most / 2
         for r, c in np.ndindex(x.shape):
-            # cividis ends in yellow, the scale of two signs in dark colors
-            color = "white" if dark[r, c] == signed else "black"
-            axes.text(c, r, numbers.format(x[r, c]), ha="center", va="center", color=color,
-                      fontsize=11)
+            text = numbers.format(x[r, c])
+            axes.text(c, r, text if text.strip("-0.") else text.lstrip("-"), ha="center",
+                      va="center", color="white" if dark[r, c] else "black", fontsize=11)
     if bar:
         axes.figure.colorbar(image, ax=axes, shrink=0.9).outline.set_visible(False)
     return image
