@@ -122,17 +122,23 @@ def pattern(got, expected):
     """Evidence when no fingerprint fits: which entries are wrong, and what rows sum to."""
     scale = np.abs(expected).max()
     wrong = np.abs(got - expected) > NEAR * max(scale, NEAR)
+    lines = positions(wrong)
+    if expected.ndim and expected.shape[-1] > 1:
+        right, ours = (np.abs(g.sum(axis=-1)).max() for g in (expected, got))
+        if right < NEAR * scale < ours:
+            lines.append("the right gradient's rows sum to zero and these do not: a mean along the "
+                         "row is not subtracted")
+    return lines
+
+
+def positions(wrong):
+    """Which entries of a bool array are True, in lines: how many, and where they lie together."""
     lines = [f"{np.count_nonzero(wrong)} of {wrong.size} entries are wrong"]
     for axis in range(wrong.ndim):
         bad = np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != axis)))
         if 0 < len(bad) < wrong.shape[axis]:
             listed = ", ".join(map(str, bad[:6])) + (" ..." if len(bad) > 6 else "")
             lines.append(f"all of them at {listed} of axis {axis} (of {wrong.shape[axis]})")
-    if expected.ndim and expected.shape[-1] > 1:
-        right, ours = (np.abs(g.sum(axis=-1)).max() for g in (expected, got))
-        if right < NEAR * scale < ours:
-            lines.append("the right gradient's rows sum to zero and these do not: a mean along the "
-                         "row is not subtracted")
     return lines
 
 

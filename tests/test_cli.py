@@ -12,8 +12,8 @@ from urllib.error import URLError
 
 import pytest
 
-from nanollm import backend as backends, checkpoint, datasets, diary, ops, runs
-from nanollm.cli import bench, check, main
+from nanollm import backend as backends, checkout, checkpoint, datasets, diary, ops, runs
+from nanollm.cli import bench, main
 from nanollm.datasets import fetch
 from nanollm.models import GPTConfig
 
@@ -356,7 +356,7 @@ def test_check_finds_a_wrong_backward_and_ends_with_1(capsys, monkeypatch):
 
 
 def test_check_covers_every_op():
-    cases, _ = check.load()
+    cases, _ = checkout.tests()
     assert {op for op, _, _ in cases.CASES} == {
         name.removesuffix("_backward") for name in vars(ops) if name.endswith("_backward")}
     assert main(["check", "squared_norm"]) == 0

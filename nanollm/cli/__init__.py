@@ -10,7 +10,8 @@ import os
 import sys
 from contextvars import copy_context
 
-from nanollm.cli import bench, check, data, fit, generate, info, train, vanishing, vectors
+from nanollm.cli import bench, check, data, exercise, fit, generate, info, train, vanishing
+from nanollm.cli import vectors
 from nanollm.errors import InputError
 
 DESCRIPTION = """Large language models from scratch, in NumPy, with kernels in Numba.
@@ -41,7 +42,7 @@ def main(argv=None):
             stream.reconfigure(errors="replace")
     parser = Parser(prog="python -m nanollm", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in train, fit, generate, vectors, vanishing, data, info, check, bench:
+    for command in (train, fit, generate, vectors, vanishing, data, info, check, bench, exercise):
         command.add(commands)
     try:
         args, unknown = parser.parse_known_args(argv)

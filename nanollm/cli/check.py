@@ -5,13 +5,10 @@ The inputs are the tests' own, tests/cases.py, and so are the tolerances.
 
 import sys
 import time
-from pathlib import Path
 
-from nanollm import backend
+from nanollm import backend, checkout
 from nanollm.cli.options import table
 from nanollm.errors import InputError
-
-TESTS = Path(__file__).parents[2] / "tests"
 
 WORDS = """Check the ops: how far is each off, at worst, over all its test cases?
 
@@ -37,7 +34,7 @@ def add(commands):
 
 def run(args):
     from tqdm import tqdm
-    cases, judges = load()
+    cases, judges = checkout.tests()
     rows = {}
     for case in cases.CASES + cases.STEPS:
         rows.setdefault(case[0], []).append(case)
@@ -69,16 +66,6 @@ def run(args):
         problems.append(f"not on this backend: {', '.join(missing)}")
     print("\nall is well" if not problems else "\n" + "\n".join(problems))
     return 1 if problems else 0
-
-
-def load():
-    """The tests' table of cases and their judges; they stand beside the package."""
-    if not (TESTS / "cases.py").is_file():
-        raise InputError(f"check needs {TESTS / 'cases.py'}: run it from a checkout of the project")
-    sys.path.insert(0, str(TESTS))
-    import cases
-    import judges
-    return cases, judges
 
 
 def available():

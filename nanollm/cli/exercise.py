@@ -1,0 +1,140 @@
+"""exercise: write the book's pages yourself, and be told what is wrong. Nothing is sent anywhere."""
+
+from nanollm.cli.options import program, table
+from nanollm.errors import InputError
+
+EXAMPLES = """examples:
+  python -m nanollm exercise list
+  python -m nanollm exercise start softmax      writes exercises/softmax.py; open it in an editor
+  python -m nanollm exercise check softmax      what is right, and what is wrong with the rest
+  python -m nanollm exercise hint softmax       a little more each time it is asked
+
+`pytest exercises` does the same checks. Exit code 1: a check fails.
+"""
+
+
+def add(commands):
+    parser = commands.add_parser(
+        "exercise", help="exercises that grade themselves", epilog=EXAMPLES,
+        description="Write the book's pages yourself; each attempt is checked, and told what is "
+        "wrong with it.")
+    parts = parser.add_subparsers(metavar="list|start|check|hint|solution", required=True)
+    part = parts.add_parser("list", help="all exercises, and how far you are")
+    part.set_defaults(run=run_list)
+    part = parts.add_parser("start", help="write the file to fill in",
+                            description="Write exercises/NAME.py: the page without its answers.")
+    part.add_argument("name", metavar="NAME")
+    part.add_argument("--again", action="store_true",
+                      help="begin anew; what you wrote is kept beside it, as NAME.1.old")
+    part.set_defaults(run=run_start)
+    part = parts.add_parser("check", help="what is right, what is wrong",
+                            description="Check what you wrote. Without NAME: the file changed "
+                            "last.")
+    part.add_argument("name", metavar="NAME", nargs="?")
+    part.add_argument("--all", action="store_true", help="everything that was started, as a table")
+    part.add_argument("--json", metavar="FILE", help="write the score sheet there as well")
+    part.set_defaults(run=run_check)
+    part = parts.add_parser("hint", help="a hint, more each time",
+                            description="Three hints: the idea, the equation, nearly the line.")
+    part.add_argument("name", metavar="NAME")
+    part.add_argument("--level", type=int, choices=(1, 2, 3), help="this one [the next]")
+    part.add_argument("--language", choices=("en", "zh"), default="en",
+                      help="English or Chinese [en]")
+    part.set_defaults(run=run_hint)
+    part = parts.add_parser("solution", help="the solved page, for teachers")
+    part.add_argument("name", metavar="NAME")
+    part.add_argument("--teacher", action="store_true", help="yes, show it")
+    part.set_defaults(run=run_solution)
+
+
+def run_list(args):
+    from nanollm.exercises import catalog, sheet
+    scores = sheet.read()
+    print(table([(e.name, e.title, e.notebook, sheet.state(e.name, scores))
+                 for e in catalog.all_of_them()], ["name", "what", "notebook", "state"]))
+
+
+def run_start(args):
+    from nanollm.exercises import catalog, sheet
+    exercise = catalog.load(args.name)
+    kept = sheet.start(exercise, args.again)
+    if kept:
+        print(f"your file is now {sheet.shown(kept)}")
+    print(f"{sheet.shown(sheet.path(exercise.name))}: {exercise.title}\n"
+          f"  {program()} exercise check {exercise.name}")
+
+
+def run_check(args):
+    from nanollm import files
+    from nanollm.exercises import catalog, isolated, sheet
+    if args.name and args.all:
+        raise InputError(f"check {args.name}, or --all: not both")
+    started = [name for name in catalog.names() if sheet.path(name).exists()]
+    if args.name:
+        chosen = [catalog.load(args.name)]
+    elif not started:
+        raise InputError(f"no exercise is started: `{program()} exercise start NAME` (`list` shows "
+                         "the names)")
+    elif args.all:
+        chosen = [e for e in catalog.all_of_them() if e.name in started]
+    else:
+        chosen = [catalog.load(max(started, key=lambda n: sheet.path(n).stat().st_mtime))]
+    reports = []
+    for exercise in chosen:
+        reports.append(isolated.check(exercise, sheet.path(exercise.name)))
+        sheet.keep_report(reports[-1])
+    if args.all:
+        print(table([(r.name, r.passed, len(r.verdicts), "passed" if r.complete else summary(r))
+                     for r in reports], ["name", "passed", "of", "first to mend"]))
+    else:
+        print(told(reports[0]))
+    if args.json:
+        files.write_json(args.json, {"passed": sum(r.complete for r in reports),
+                                     "of": len(reports), "exercises": [r.json() for r in reports]})
+    return 0 if all(r.complete for r in reports) else 1
+
+
+def summary(report):
+    """What to mend first, in one line."""
+    first = report.first
+    return f"{first.title}: {first.message.splitlines()[0]}"
+
+
+def told(report):
+    """A report as a student reads it: a line a check, then what to mend first."""
+    from nanollm.exercises import sheet
+    from nanollm.exercises.examine import PASSED
+    marks = [(f"  {'ok' if v.state == PASSED else v.state}", v.title) for v in report.verdicts]
+    width = max(len(mark) for mark, _ in marks)
+    lines = [f"{sheet.shown(sheet.path(report.name))}: {report.passed} of {len(marks)} checks pass",
+             *(f"{mark:{width}}  {title}" for mark, title in marks)]
+    if not report.complete:
+        lines += ["", f"{report.first.title}:", *(
+            f"  {line}" for line in report.first.message.splitlines())]
+    return "\n".join(lines)
+
+
+def run_hint(args):
+    from nanollm.exercises import catalog, sheet
+    exercise = catalog.load(args.name)
+    asked = sheet.read().get(exercise.name, {}).get("hints", 0)
+    level = args.level or min(asked + 1, len(exercise.hints))
+    english, chinese = exercise.hints[level - 1]
+    print(f"{exercise.name}, hint {level} of {len(exercise.hints)}\n\n"
+          f"{chinese if args.language == 'zh' else english}")
+    if not args.level and asked == len(exercise.hints):
+        print(f"\nThat is the last one. A teacher has `exercise solution {exercise.name}`.")
+    sheet.folder().mkdir(parents=True, exist_ok=True)
+    sheet.keep(exercise.name, hints=max(level, asked))
+
+
+def run_solution(args):
+    from nanollm.exercises import catalog, stubs
+    exercise = catalog.load(args.name)
+    if not args.teacher:
+        raise InputError(f"the solution of {exercise.name} is for teachers: add --teacher to see "
+                         f"it, or ask `{program()} exercise hint {exercise.name}`")
+    print(f"# {exercise.page}\n{stubs.page(exercise)}", end="")
+    if exercise.explanation:
+        print(f"\n# Why\n{exercise.explanation}" + (f"\n{exercise.thread}" if exercise.thread
+                                                   else ""))
