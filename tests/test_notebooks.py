@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import glossary
 from run_notebooks import FOLDER, STATED, files, run, stated, wrong_outputs, wrong_time
 
 NOTEBOOKS = files()
@@ -22,6 +23,13 @@ MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|tmp|Users)/|\b[A-Z]:\\")
 EQUATIONS = (FOLDER / "equations.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r'^\| <a id="([\w-]+)"></a>.*\| (?:\[(\w+)\]\(\2\.ipynb\)|part two) \|$',
                        EQUATIONS, re.M))        # id -> notebook, "" of part two
+
+
+CHINESE_OF = [(english.lower(), chinese) for english, chinese, _ in glossary.split(
+    glossary.PAGE.read_text(encoding="utf-8"))[1]]
+# Fragments of the glossary, until they are in the page.
+CHINESE_OF += [tuple(line.split("\t")[:2]) for path in FOLDER.glob("glossary.d/*.tsv")
+               for line in path.read_text(encoding="utf-8").lower().splitlines() if "\t" in line]
 
 
 def prose(notebook):
@@ -129,13 +137,30 @@ def equations(path, notebook):
                 if name == path.stem and f"equations.md#{row}" not in met)
 
 
-RULES = outputs, size, opening, closing, links, equations
+def terms(path, notebook):
+    """Each term (中文) stands in the glossary, with the same Chinese."""
+    text = " ".join(" ".join(prose(notebook)).split())
+    for before, chinese in re.findall(rf"([^()]*[A-Za-z])[*_`]* \(([{CHINESE}][^()]*)\)", text):
+        before = before.lower()
+        if not any(chinese == known and re.search(rf"\b{re.escape(english)}(?:s|es)?$", before)
+                   for english, known in CHINESE_OF):
+            yield f"not in glossary.md: {' '.join(before.split()[-3:])} ({chinese})"
+
+
+RULES = outputs, size, opening, closing, links, equations, terms
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_notebook_keeps_the_rule(rule, path):
     assert list(rule(path, nbformat.read(path, as_version=4))) == []
+
+
+def test_the_glossary_is_in_order_in_both_directions():
+    page = glossary.PAGE.read_text(encoding="utf-8")
+    assert page == glossary.whole(page), "run python tests/glossary.py"
+    english = [term.lower() for term, _, _ in glossary.split(page)[1]]
+    assert len(set(english)) == len(english)
 
 
 def test_every_row_of_part_one_names_a_notebook_and_every_id_is_there_once():
@@ -199,7 +224,7 @@ def good(folder):
 
 def test_a_good_notebook_keeps_the_rules(tmp_path):
     path, notebook = good(tmp_path)
-    assert [line for rule in RULES[:-1] for line in rule(path, notebook)] == []
+    assert [line for rule in RULES if rule != equations for line in rule(path, notebook)] == []
 
 
 @pytest.mark.parametrize("rule, old, new, says", [
@@ -217,6 +242,8 @@ def test_a_good_notebook_keeps_the_rules(tmp_path):
     (closing, "exercise start embedding", "", "starts none"),
     (links, "ops/embedding.py", "ops/embeding.py", "no file"),
     (links, "nothing", "[Doc 9](equations.md#d9-none)", "no row d9-none"),
+    (terms, "nothing", "a language model (语言模形)", "a language model \\(语言模形"),
+    (terms, "nothing", "**langauge models** (语言模型)", "langauge models"),
     (equations, "nothing", "[Doc 3](equations.md#d3-embedding)", "does not meet d4-positions")])
 def test_a_rule_is_broken_by(rule, old, new, says, tmp_path):
     path, notebook = good(tmp_path)
