@@ -164,7 +164,8 @@ def sizes(forward, names, inputs, settings):
             found.append((x.shape[-1] / settings["heads"], f"{name}.shape[-1] / heads"))
     for name, value in settings.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found += [(value, name), (1 - value, f"1 - {name}")]
+            found += [(value, name)]
+            found += [(1 - value, f"1 - {name}")] if 0 < value < 1 else []      # a rate
     return [(number, words) for number, words in found if number > 1 or 0 < number < 1]
 
 

@@ -157,6 +157,13 @@ def test_a_setting_as_a_factor_is_recognized(r):
             "got = 0.7 × expected", "1 - rate", rate=0.3)
 
 
+def test_only_a_rate_is_subtracted_from_1(r):
+    """1 - ignore would be 2."""
+    message = refused(*changed("cross_entropy", lambda dx, none: (2 * dx, none)),
+                      [r.normal(5, 3), r.ids(3, 5)], "2 is 2")
+    assert "1 - ignore" not in message
+
+
 def test_a_transposed_gradient_is_recognized_by_its_shape(r):
     refused(*changed("linear", lambda dx, dw, db: (dx, dw.T, db)),
             [r.normal(3, 4), r.normal(4, 5), None],
