@@ -135,6 +135,8 @@ def look(t):
 
 def mean_loss(model, problem, batch):
     """The mean loss of a target over all validation examples, in batches of similar length."""
+    if not problem.check:
+        raise InputError("there are no examples to measure the loss on, expected at least one")
     check = sorted(problem.check, key=problem.length)
     parts = [problem.collate(check[i:i + batch]) for i in range(0, len(check), batch)]
 

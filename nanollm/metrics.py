@@ -51,7 +51,7 @@ def labels(x, name):
     x = np.asarray(x)
     if x.ndim != 1 or not x.size or x.dtype.kind not in "iu" or x.min() < 0:
         raise InputError(f"{name} has shape {x.shape} and dtype {x.dtype}: expected a row of "
-                         f"labels, whole numbers from 0")
+                         f"labels, at least one, whole numbers from 0")
     return x.astype(np.int64)
 
 

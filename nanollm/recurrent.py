@@ -59,6 +59,10 @@ class Recurrent(nn.Layer):
         if len(state) != len(self.cells):
             raise InputError(f"{type(self).__name__}: a state of {len(state)} parts, expected "
                              f"{len(self.cells)}, one for each layer and direction")
+        if any(len(part) != self.states for part in state):
+            raise InputError(f"{type(self).__name__}: a part of the state has "
+                             f"{sorted({len(part) for part in state})} arrays, expected "
+                             f"{'h and c' if self.states == 2 else 'h alone'}")
         after = []
         for first in range(0, len(self.cells), self.directions):
             if first:

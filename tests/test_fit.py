@@ -388,6 +388,18 @@ def test_an_answer_is_right_if_it_is_one_of_the_references(tmp_path, monkeypatch
     assert measures == {"wrong": 2 / 3, "token error rate": 2 / 4}
 
 
+@pytest.mark.parametrize("kind", SIZES)
+def test_nothing_to_measure_and_empty_sources_are_told(kind, tmp_path):
+    _, solver = begun(SMALL, tmp_path / "run", kind)
+    for part, words in (([], "at least one"),
+                        ([([], [["a"]] if kind is Rewriter else 0)], "leave empty texts out")):
+        if part and kind is Writer:                             # a text of no letters has an end
+            assert solver.evaluate(part)["nats a token"] > 0
+            continue
+        with pytest.raises(InputError, match=words):
+            solver.evaluate(part)
+
+
 def test_several_references_are_several_examples_to_learn_from(tmp_path):
     _, solver = begun(SMALL, tmp_path / "run")
     row = (list("ab"), [["a"], ["b", "a"]])
@@ -439,6 +451,25 @@ def test_a_task_can_be_begun_and_its_parts_have_nothing_in_common(name, tmp_path
     with backends.use("numba"):
         solver.model.to()
         assert math.isfinite(float(solver.model.loss(*arrays).numpy())) and count > 0
+
+
+@pytest.mark.parametrize("name, text, answer", [
+    ("numbers", "42", "forty-two"), ("numbers-fr", "forty-two", "quarante-deux"),
+    ("numbers-zh", "quarante-deux", "四十二")])
+def test_numbers_go_from_form_to_form_and_longer_ones_have_no_word_of_their_own(name, text, answer):
+    task = tasks.task(name)
+    parts = task.read()
+    every = [row for part in (parts.learn, parts.check, *parts.tests.values()) for row in part]
+    known = [{token for row in parts.learn for token in side(row)}
+             for side in (lambda row: row[0], lambda row: row[1][0])]
+    for source, (target,) in every:
+        assert task.cut("".join(source)) == source and set(source) <= known[0]
+        assert set(target) <= known[1]
+    found = {"".join(source): task.between.join(target) for source, (target,) in every}
+    assert found[text] == answer
+    if name == "numbers":
+        assert {len(source) for source, _ in parts.learn} == set(range(1, 8))
+        assert {len(source) for source, _ in parts.tests["8 digits"]} == {8}
 
 
 # The command
@@ -599,6 +630,18 @@ def test_an_alignment_is_drawn_where_there_is_attention(little, capsys, tmp_path
     assert main([*ask, "b.png", "--run", "additive"]) == 2
     assert "the answer has no token" in capsys.readouterr().err
     assert not list(tmp_path.glob("**/b.*"))
+
+
+def test_a_text_without_words_is_told(monkeypatch, capsys):
+    text = replace(small(Labeler), cut=str, read=lambda: tasks.Parts(
+        [("a b", 1), ("b c", 0)], [("a", 1)], {"test": [("c", 0)]}, ("no", "yes")))
+    monkeypatch.setitem(tasks.TASKS, "small", text)
+    assert main(["fit", "small", "--quiet"]) == 0
+    assert main(["fit", "small", "--try", " \n "]) == 2
+    assert capsys.readouterr().err.endswith("--try: the text is empty, expected something to "
+                                            "answer\n")
+    assert main(["fit", "small", "--try", "a unheard b"]) == 0      # <unknown> is a word
+    assert "yes" in capsys.readouterr().out
 
 
 def test_the_data_sets_of_the_tasks_are_registered():

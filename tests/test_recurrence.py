@@ -470,5 +470,7 @@ def test_a_layer_refuses_a_state_of_another_shape_and_a_step_in_two_directions(o
     x = Tensor(r.normal(2, 3, 5))
     with pytest.raises(InputError, match="LSTM: a state of 1 parts, expected 2"):
         layer(x, state=layer.zero_state(x)[:1])
+    with pytest.raises(InputError, match=r"a part of the state has \[1\] arrays, expected h and c"):
+        layer(x, state=[part[:1] for part in layer.zero_state(x)])
     with pytest.raises(InputError, match="LSTM: a bidirectional layer cannot go token by token"):
         layer.step(Tensor(r.normal(2, 5)), layer.zero_state(x))

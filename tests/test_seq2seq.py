@@ -309,6 +309,41 @@ def test_numbers_that_make_no_model_are_refused(change, words):
         seq2seq(**change)
 
 
+def classifier(**changes):
+    return Classifier(**{"vocab": 7, "width": 3, "hidden": 4, "classes": 3, **changes},
+                      rng=np.random.default_rng(0))
+
+
+def language_model(**changes):
+    return LanguageModel(**{"vocab": 7, "width": 3, "hidden": 4, **changes},
+                         rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: classifier(vocab=0), "Classifier: vocab is 0, expected a whole number of at least 1"),
+    (lambda: classifier(classes=0), "Classifier: classes is 0"),
+    (lambda: classifier(dropout=1.5), "Classifier: dropout is 1.5, expected .* less than 1"),
+    (lambda: classifier(pooling="best"), "pooling is 'best', expected one of last, mean"),
+    (lambda: classifier()(SOURCE[:, :0]), r"Classifier: ids have shape \(3, 0\)"),
+    (lambda: classifier()(SOURCE, np.array([5, 0, 3])), "row 1 has 0 tokens, expected 1 to 5"),
+    (lambda: classifier()(SOURCE, np.array([5, 2, 6])), "Classifier: row 2 has 6 tokens"),
+    (lambda: classifier()(SOURCE + 1), "token id 7 is out of range"),
+    (lambda: classifier().load_state_dict(classifier(hidden=5).state_dict()),
+     r"lstm.cells.0.w has shape \(3, 20\), expected \(3, 16\)"),
+    (lambda: language_model(vocab=-1), "LanguageModel: vocab is -1"),
+    (lambda: language_model(layers=0), "LanguageModel: layers is 0"),
+    (lambda: language_model(dropout=-0.1), "LanguageModel: dropout is -0.1"),
+    (lambda: language_model()(SOURCE[:, :0]), r"LanguageModel: ids have shape \(3, 0\)"),
+    (lambda: language_model().write([], end=END, rng=None), r"ids have shape \(1, 0\)"),
+    (lambda: language_model().write([7], end=END, rng=None), "token id 7 is out of range"),
+    (lambda: language_model().load_state_dict(classifier().state_dict()), "head.w has shape"),
+])
+def test_the_lstm_of_the_documents_refuses_what_does_not_fit_in_one_line(call, words):
+    with pytest.raises(InputError, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda m: m.translate(SOURCE, LENGTHS, beam=0), "beam is 0, expected .* at least 1"),
     (lambda m: m.translate(SOURCE, LENGTHS, most=0), "most is 0"),

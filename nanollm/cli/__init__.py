@@ -56,7 +56,8 @@ def main(argv=None):
     except InputError as error:
         return fail(error, 2)
     except MemoryError:
-        return fail("not enough memory: choose a smaller --batch, --context, --width or --depth", 2)
+        return fail("not enough memory: choose a smaller --batch, --context, --width, --depth or "
+                    "--beam", 2)
     except KeyboardInterrupt:
         print(file=sys.stderr)                          # the terminal shows "^C" in this line
         return fail("stopped", 130)

@@ -285,7 +285,7 @@ def answer(args, task):
 
 def reply(args, task, solver, source):
     """Print what a solver answers to a source, and draw its alignment if that is asked for."""
-    if not source:
+    if not solver.source.cut(source):
         raise InputError("--try: the text is empty, expected something to answer")
     if args.draw is not None:
         solver.draw_alignment(source, args.draw, args.beam)

@@ -38,10 +38,21 @@ def check_rows(model, ids, lengths):
     return lengths.astype(np.int64)
 
 
+def check_sizes(model, dropout, **sizes):
+    """Raise InputError where the numbers make no model."""
+    for name, n in sizes.items():
+        if type(n) is not int or n < 1:
+            raise InputError(f"{model}: {name} is {n!r}, expected a whole number of at least 1")
+    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+        raise InputError(f"{model}: dropout is {dropout!r}, expected at least 0 and less than 1")
+
+
 class LanguageModel(nn.Layer):
     """vocab V, width of the embedding, hidden H of the LSTM; `rng` draws the weights."""
 
     def __init__(self, vocab, width, hidden, *, rng, layers=1, dropout=0.0):
+        check_sizes("LanguageModel", dropout, vocab=vocab, width=width, hidden=hidden,
+                    layers=layers)
         self.dropout = dropout
         self.embedding = nn.Embedding(vocab, width, rng=rng, std=1.0)
         self.lstm = LSTM(width, hidden, rng=rng, layers=layers, dropout=dropout)
@@ -96,6 +107,8 @@ class Classifier(nn.Layer):
         if pooling not in POOLING:
             raise InputError(f"Classifier: pooling is {pooling!r}, expected one of "
                              f"{', '.join(POOLING)}")
+        check_sizes("Classifier", dropout, vocab=vocab, width=width, hidden=hidden,
+                    classes=classes, layers=layers)
         self.pooling, self.dropout = pooling, dropout
         # Small at first: a rare word, hardly ever trained, would add noise as large as its row.
         self.embedding = nn.Embedding(vocab, width, rng=rng, std=0.1)

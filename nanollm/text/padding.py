@@ -18,7 +18,7 @@ def pad(sequences, value=0, length=None):
     for b, row in enumerate(rows):
         if row.ndim != 1 or not row.size or row.dtype.kind not in "iu":
             raise InputError(f"sequence {b} has shape {row.shape} and dtype {row.dtype}: expected "
-                             f"a row of at least one token id")
+                             f"a row of at least one token id; leave empty texts out")
         if length is not None and len(row) > length:
             raise InputError(f"sequence {b} has {len(row)} tokens, more than the length {length}: "
                              f"cut it, or give a greater length")
