@@ -1,0 +1,189 @@
+"""Beam search with length normalization."""
+
+import itertools
+
+import numpy as np
+
+from nanollm.exercises.spec import Exercise, Wrong, call, expect
+
+END = 0
+
+
+def table(V=3, most=4, seed=0, spread=2.0):
+    """A model: the scores (V,) of the next token for every beginning of up to `most` tokens."""
+    r = np.random.default_rng(seed)
+    scores = {ids: spread * r.standard_normal(V) for n in range(most)
+              for ids in itertools.product(range(V), repeat=n)}
+    return lambda ids: scores[tuple(map(int, ids))]
+
+
+def probabilities(rows):
+    """A model from {beginning: probabilities}; END is certain after any other beginning."""
+    return lambda ids: np.log(np.array(rows.get(tuple(map(int, ids)), [1.0, 0, 0])))
+
+
+def log_p(logits, ids):
+    """[log P of each token of ids]."""
+    found = []
+    for t, v in enumerate(ids):
+        x = logits(ids[:t])
+        found.append(x[v] - np.log(np.exp(x).sum()))
+    return found
+
+
+def best_of_all(logits, V, most, normalize):
+    """The best answer, by looking at all of them: (ids without END, score)."""
+    best = None
+    for n in range(1, most + 1):
+        for ids in itertools.product(range(V), repeat=n):
+            if END in ids[:-1] or (ids[-1] != END and n < most):
+                continue
+            score = sum(log_p(logits, ids)) / n ** normalize
+            if best is None or score > best[1]:
+                best = list(ids[:-1] if ids[-1] == END else ids), score
+    return best
+
+
+def search(student, logits, **settings):
+    answer = call(student.beam_search, logits, end=END, **settings)
+    if not (isinstance(answer, tuple) and len(answer) == 2):
+        raise Wrong("beam_search does not return a pair", got=answer, expected="(ids, score)")
+    ids, score = answer
+    return [int(v) for v in ids], float(score)
+
+
+def compare(what, got, want, *, likely=None, tried=None):
+    if got[0] != want[0] or not abs(got[1] - want[1]) <= 1e-9:
+        raise Wrong(what, tried=tried, got=got, expected=want, likely=likely)
+
+
+def check_log_softmax(student):
+    "log_softmax, of large numbers too"
+    for x in np.log([1.0, 3.0, 4.0]), np.array([1000.0, 1000.0]), np.array([-1000.0, 0.0]):
+        top = x - x.max()
+        expect("log_softmax", call(student.log_softmax, x), top - np.log(np.exp(top).sum()),
+               tried={"x": x}, likely="x - log(Σ exp x); subtract the largest first, or exp "
+                                      "overflows")
+
+
+def check_greedy(student):
+    "a beam of 1 is greedy"
+    for seed in range(5):
+        logits, ids = table(seed=seed), []
+        while len(ids) < 4 and END not in ids:
+            ids.append(int(logits(ids).argmax()))
+        want = (ids[:-1] if ids[-1] == END else ids), float(np.mean(log_p(logits, ids)))
+        compare("with beam=1 the answer is not the greedy one",
+                search(student, logits, beam=1, most=4), want,
+                likely="keep the likeliest `beam` beginnings, the largest sum of log P; score the "
+                       "answer\nby log P / n^normalize, n with `end`")
+
+
+def check_scores_are_logits(student):
+    "a constant added to a row of scores changes nothing"
+    logits = table(seed=1)
+    shifted = search(student, lambda ids: logits(ids) + 7.0 * len(ids) + 1, beam=2, most=4)
+    compare("scores shifted by a constant give another answer", shifted,
+            search(student, logits, beam=2, most=4),
+            likely="the sum is of log P: take log_softmax of the scores before adding")
+
+
+def check_wider(student):
+    "a wider beam finds what greedy misses"
+    logits = probabilities({(): [0.0, 0.6, 0.4], (1,): [0.5, 0.25, 0.25], (2,): [0.9, 0.05, 0.05]})
+    with np.errstate(divide="ignore"):
+        for beam, want in ((1, [1]), (2, [2])):
+            got, score = search(student, logits, beam=beam, most=3, normalize=0.0)
+            if got != want:
+                raise Wrong(f"with beam={beam} the answer is wrong", got=got, expected=want,
+                            tried="P(1) = 0.6, P(2) = 0.4; P(end | 1) = 0.5, P(end | 2) = 0.9",
+                            likely="0.6 · 0.5 = 0.3 is less than 0.4 · 0.9 = 0.36; of all "
+                                   "continuations of all\nbeginnings the best `beam` are kept")
+
+
+def check_finished(student):
+    "a finished answer is not continued, and keeps its place"
+    rows = {(): [0.5, 0.3, 0.2]} | {ids: [0.1, 0.5, 0.4] for n in (1, 2)
+                                    for ids in itertools.product((1, 2), repeat=n)}
+    asked = []
+
+    def logits(ids):
+        asked.append(tuple(map(int, ids)))
+        return np.log(np.array(rows.get(asked[-1], rows[()])))
+
+    found = search(student, logits, beam=2, most=3, normalize=0.0)
+    beyond = [ids for ids in asked if END in ids]
+    if beyond:
+        raise Wrong("a finished answer is continued", got=f"the model is asked after {beyond[0]}",
+                    expected=f"no token after `end` = {END}",
+                    likely="keep a beginning that ends with `end` as it is, with its log P")
+    compare("the finished answer has lost its place", found, ([], float(np.log(0.5))),
+            tried="P(end) = 0.5 at once; nothing longer has more than 0.15",
+            likely="carry finished answers over into the next round, where they compete with the "
+                   "others")
+
+
+def check_length(student):
+    "length normalization"
+    logits = probabilities({(): [0.3, 0.7, 0.0], (1,): [0.0, 0.6, 0.4], (1, 1): [0.7, 0.3, 0.0],
+                            (1, 2): [0.7, 0.3, 0.0]})
+    with np.errstate(divide="ignore"):
+        for normalize, want in ((0.0, ([], np.log(0.3))),
+                                (1.0, ([1, 1], np.log(0.7 * 0.6 * 0.7) / 3))):
+            compare(f"with normalize={normalize} the answer or its score is wrong",
+                    search(student, logits, beam=3, most=3, normalize=normalize),
+                    (want[0], float(want[1])),
+                    tried="P(end) = 0.3; P(1 1 end) = 0.7 · 0.6 · 0.7 = 0.294",
+                    likely="the score is log P / n^normalize; n counts `end`: 1 and 3 here")
+
+
+def check_exact(student):
+    "a beam of V^n is exact"
+    for seed, normalize in itertools.product(range(3), (0.0, 0.7, 1.0)):
+        logits = table(seed=seed)
+        compare("with a beam of V^n = 81 the answer is not the best of all",
+                search(student, logits, beam=81, most=4, normalize=normalize),
+                best_of_all(logits, 3, 4, normalize), tried={"seed": seed, "normalize": normalize},
+                likely="nothing is dropped with such a beam: look at what is kept, and at the score")
+
+
+def check_same(student):
+    "any beam gives what nanollm/beam.py gives"
+    from nanollm.beam import Search
+    from nanollm.text.words import END as THEIRS
+    for seed, beam in itertools.product(range(3), (2, 3, 5)):
+        logits, theirs = table(V=4, seed=seed), Search(1, beam, 4)
+        row = [THEIRS, 1, 2, 0]                     # our token → theirs: END is 3 there
+        back = np.argsort(row)
+        while not theirs.over:
+            x = [logits(back[ids]) if END not in back[ids] else np.zeros(4)
+                 for ids in theirs.written[0]]
+            theirs.extend(np.array(x)[:, back])
+        (ids,), (score,) = theirs.answers(1.0)
+        compare(f"with beam={beam} the answer differs from nanollm/beam.py's",
+                search(student, logits, beam=beam, most=4),
+                (back[np.array(ids, int)].tolist(), float(score)), tried={"seed": seed},
+                likely="the best `beam` of all continuations together, not of each beginning")
+
+
+EXERCISE = Exercise(
+    name="beam", title="Beam search with length normalization", group="pieces",
+    notebook="09_seq2seq", page="nanollm/exercises/pages/beam.py",
+    blanks=("log_softmax", "beam_search"),
+    checks=(check_log_softmax, check_greedy, check_scores_are_logits, check_wider, check_finished,
+            check_length, check_exact, check_same),
+    hints=(
+        ("Keep a list of (log P, ids). Each round: continue every beginning by every token, sort "
+         "all of it together, keep the best `beam`. A finished beginning goes into the next list "
+         "unchanged.",
+         "维护一个 (log P, ids) 的列表。每一轮：把每个开头接上每个词元，全部放在一起排序，"
+         "只留下最好的 beam 个。已经结束的开头原样进入下一个列表。"),
+        ("log P of a longer beginning is the old sum plus log_softmax(logits(ids))[v]. Only at the "
+         "end is it divided by n^normalize, n counting `end`.",
+         "更长开头的 log P 等于旧的和加上 log_softmax(logits(ids))[v]。"
+         "只在最后才除以 n^normalize，n 把 end 也算在内。"),
+        ("kept = sorted(longer, key=lambda pair: -pair[0])[:beam]; leave the loop when all kept end "
+         "with `end`; answer = max over kept of total / len(ids) ** normalize, its `end` cut off.",
+         "kept = sorted(longer, key=lambda pair: -pair[0])[:beam]；若 kept 都以 end 结尾就跳出循环；"
+         "答案是 total / len(ids) ** normalize 最大者，去掉末尾的 end。"),
+    ))
