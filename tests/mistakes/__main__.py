@@ -32,7 +32,7 @@ def outcomes(group):
 
         return {"solved": {e.name: first(e, stubs.page(e)) for e in exercises},
                 "stubs": {e.name: first(e, stubs.make(e)) for e in exercises},
-                "mistakes": [first(by_name[name], mistakes.plant(
+                "mistakes": [first(by_name[name], stubs.plant(
                     stubs.page(by_name[name]), function, old, new))
                     for name, function, old, new, _ in mistakes.rows(group)]}
 
