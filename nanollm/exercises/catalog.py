@@ -1,0 +1,29 @@
+"""Which exercises there are: the files of specs/, each imported when it is asked for."""
+
+import importlib
+from pathlib import Path
+
+from nanollm.errors import InputError
+from nanollm.exercises.spec import GROUPS
+
+SPECS = Path(__file__).parent / "specs"
+
+
+def names():
+    """The names of all exercises, in alphabetical order, without importing any."""
+    return sorted(path.stem for path in SPECS.glob("*.py") if path.stem != "__init__")
+
+
+def load(name):
+    """The Exercise of this name. Raises InputError if there is none."""
+    if name not in names():
+        near = [known for known in names() if name.lower() in known or known in name.lower()]
+        raise InputError(f"there is no exercise {name!r}" + (
+            f"; did you mean {' or '.join(near)}?" if near
+            else "; `python -m nanollm exercise list` lists them"))
+    return importlib.import_module(f"nanollm.exercises.specs.{name}").EXERCISE
+
+
+def all_of_them():
+    """All exercises in the order of the course: by notebook, then group, then name."""
+    return sorted(map(load, names()), key=lambda e: (e.notebook, GROUPS.index(e.group), e.name))

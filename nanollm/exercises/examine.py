@@ -1,0 +1,280 @@
+"""Run the checks of an exercise on a student's file, in this process: a verdict for each.
+
+What can be said without running the file is said first: syntax, missing functions, changed
+signatures, imports of the answer. Then each check runs. An exception that passed through the
+student's file is told with the student's own lines; there is never a traceback through ours.
+
+    python -m nanollm.exercises.examine NAME FILE OUT      isolated.py calls this
+"""
+
+import ast
+import contextlib
+import io
+import json
+import linecache
+import os
+import re
+import sys
+import threading
+import traceback
+import types
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nanollm.exercises import catalog, spec, stubs
+from nanollm.exercises.spec import Wrong
+
+PASSED, WRONG, EMPTY, SKIPPED = "passed", "wrong", "not written yet", "not reached"
+OURS = ("nanollm", "kernels")
+OVERTIME = 75           # the exit code of a process whose time ran out
+PRINTED = 10            # lines of a failing check's output that are shown
+
+
+@dataclass
+class Verdict:
+    """What a check has found."""
+
+    title: str
+    state: str              # PASSED, WRONG, EMPTY or SKIPPED
+    message: str = ""
+
+
+def title(check):
+    """A check's name in the score sheet: the first line of its docstring."""
+    return check.__doc__.strip().splitlines()[0]
+
+
+def examine(exercise, path):
+    """Yield a Verdict for each check of `exercise` on the file `path`."""
+    path, state, problem = Path(path), WRONG, None
+    with quiet() as printed:
+        try:
+            text = read(path)
+            if not look(exercise, path, text):
+                state = EMPTY
+                raise Wrong("not written yet: " + ", ".join(exercise.blanks))
+            student = load(path, text)
+        except BaseException as error:
+            problem = told(error, path, printed)
+    first, *others = exercise.checks
+    if problem is None:
+        told_before = {}
+        for check in exercise.checks:
+            verdict = run(check, student, path)
+            if verdict.state == WRONG and verdict.message in told_before:
+                verdict.message = f"the same as in {told_before[verdict.message]}"
+            told_before.setdefault(verdict.message, verdict.title)
+            yield verdict
+        return
+    yield Verdict(title(first), state, problem)
+    for check in others:
+        yield Verdict(title(check), EMPTY if state == EMPTY else SKIPPED)
+
+
+def read(path):
+    """The text of the student's file; Wrong if it is no text."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Wrong(f"{path.name} is not UTF-8 text (byte {error.start}): save it as UTF-8") \
+            from None
+
+
+def look(exercise, path, text):
+    """Read the file without running it; returns whether anything is written in it."""
+    stub = ast.parse(stubs.make(exercise))
+    try:
+        tree = ast.parse(text, str(path))
+    except SyntaxError as error:
+        raise Wrong(syntax(error, path)) from None
+    except ValueError as error:
+        raise Wrong(f"{path.name} is no Python text: {error}") from None
+    wanted, found = stubs.functions(stub), stubs.functions(tree)
+    names = exercise.blanks or tuple(wanted)
+    for name in names:
+        if name not in found:
+            raise Wrong(f"{path.name} has no function {name}",
+                        expected=f"def {name.split('.')[-1]}({stubs.signature(wanted[name])}):",
+                        likely=f"it was renamed or deleted; `exercise start {exercise.name} "
+                               "--again` begins anew and keeps your file beside it")
+        ours, theirs = stubs.signature(wanted[name]), stubs.signature(found[name])
+        if ours != theirs:
+            raise Wrong(f"the signature of {name} was changed ({path.name}:{found[name].lineno})",
+                        got=f"def {name}({theirs}):", expected=f"def {name}({ours}):",
+                        likely="others call it by these names: change what is inside, not this "
+                               "line")
+    forbid_imports(stub, tree, path)
+    return not exercise.blanks or not all(stubs.is_empty(found[name]) for name in names)
+
+
+def syntax(error, path):
+    """A syntax error with its line and a caret."""
+    lines = [f"{path.name}:{error.lineno}: {type(error).__name__}: {error.msg}"]
+    if error.text:
+        text = error.text.rstrip("\n")
+        bare = text.lstrip()
+        lines.append(f"    {bare}")
+        lines.append("    " + " " * max((error.offset or 1) - 1 - len(text) + len(bare), 0) + "^")
+    return "\n".join(lines)
+
+
+def forbid_imports(stub, tree, path):
+    """Wrong if the file imports more of this project than its stub does, or a library."""
+    allowed = set(imports(stub))
+    for module, name, line in ((m, n, at) for (m, n), at in imports(tree).items()):
+        root = module.partition(".")[0]
+        if (module, name) in allowed or (root in sys.stdlib_module_names and root != "importlib"
+                                         and name != "__import__") or root == "numpy":
+            continue
+        if root in {m.partition(".")[0] for m, _ in allowed} and root not in OURS:
+            continue                                            # numba, where the stub uses it
+        what = f"{name} from {module}" if name else module
+        if root in OURS or root == "importlib" or name == "__import__":
+            raise Wrong(f"{path.name}:{line} imports {what}: the library's own answer",
+                        likely="write it yourself; of nanollm, only what the stub imports may be "
+                               "used")
+        raise Wrong(f"{path.name}:{line} imports {what}",
+                    likely="the exercise is to be written with NumPy and what the stub imports")
+
+
+def imports(tree):
+    """{(module, name or None): line} of all imports of a file, and of __import__."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update({(alias.name, None): node.lineno for alias in node.names})
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            found.update({(module, alias.name): node.lineno for alias in node.names})
+        elif isinstance(node, ast.Name) and node.id == "__import__":
+            found["builtins", "__import__"] = node.lineno
+    return found
+
+
+def load(path, text):
+    """The student's file as a module."""
+    module = types.ModuleType(f"exercise_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    linecache.checkcache(str(path))
+    exec(compile(text, str(path), "exec"), vars(module))
+    return module
+
+
+def run(check, student, path):
+    """The Verdict of one check."""
+    with quiet() as printed:
+        try:
+            check(student)
+        except NotImplementedError as error:
+            name = str(error).partition(":")[0] or "a function"
+            return Verdict(title(check), EMPTY, f"{name.split()[-1]} is not written yet")
+        except BaseException as error:
+            return Verdict(title(check), WRONG, told(error, path, printed))
+    return Verdict(title(check), PASSED)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Inside, what is printed is kept, warnings are not shown, and input() finds nothing."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()), \
+            warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield printed
+
+
+def told(error, path, printed):
+    """What an exception says to a student."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    mine = [frame for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == str(path)]
+    kind = type(error).__name__
+    if type(error).__module__.startswith("numba"):
+        lines = [f"Numba refuses: {kind}", *compiler(str(error))]
+    elif mine:
+        lines = raised(error, mine, path)
+    elif isinstance(error, AssertionError):
+        lines = str(error).splitlines() or ["an assertion of the check does not hold"]
+    else:
+        lines = [f"the check cannot use what your code returned ({kind}: {error})",
+                 "  likely    a result of another kind than expected: look at the docstring's "
+                 "Shapes"]
+    output = printed.getvalue().strip().splitlines()
+    if output and "print" not in lines[0]:
+        more = [f"and {len(output) - PRINTED} more lines"] if len(output) > PRINTED else []
+        lines += spec.told("printed", [line[:90] for line in output[:PRINTED]] + more)
+    return "\n".join(lines)
+
+
+def raised(error, frames, path):
+    """An exception that passed through the student's file: what it is, and their lines."""
+    kind, what = type(error).__name__, str(error).strip()
+    if isinstance(error, SystemExit):
+        what = "the file ends Python; leave exit() out"
+    elif isinstance(error, EOFError):
+        what = "input() waits for a keyboard; nobody is there during a check"
+    elif isinstance(error, RecursionError):
+        what = "a function calls itself without end"
+    lines = [f"your code raises {kind}" + (f": {what.splitlines()[0]}" if what else "")]
+    for frame in frames[-3:]:
+        inside = "" if frame.name == "<module>" else f" in {frame.name}"
+        lines.append(f"  {path.name}:{frame.lineno}{inside}:  {frame.line}")
+    lines += spec.told("tried", getattr(error, "tried", None))
+    if isinstance(error, FloatingPointError):
+        lines += spec.told("likely", "numbers grow too large: subtract the maximum first, or use a "
+                           "form that\ncannot overflow" if "overflow" in what
+                           else "0 / 0, log(0), or inf - inf")
+    return lines
+
+
+def compiler(message):
+    """The lines of a compiler's message that speak of the student's file."""
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    kept = [line for line in message.splitlines()
+            if line.strip() and "site-packages" not in line and not line.startswith("During: ")]
+    return ["  " + line for line in kept[:14]]
+
+
+def main(name, path, out):
+    """Write one JSON line a verdict to `out`, the last one even if time runs out."""
+    exercise, path = catalog.load(name), Path(path)
+    with open(out, "w", encoding="utf-8") as sink:
+        done = []
+
+        def put(verdict):
+            sink.write(json.dumps(asdict(verdict)) + "\n")
+            sink.flush()
+            done.append(verdict)
+
+        def out_of_time():
+            put(Verdict(title(exercise.checks[min(len(done), len(exercise.checks) - 1)]), WRONG,
+                        overtime(exercise, path, main_thread)))
+            os._exit(OVERTIME)
+
+        main_thread = threading.main_thread().ident
+        watch = threading.Timer(exercise.limit, out_of_time)
+        watch.daemon = True
+        watch.start()
+        for verdict in examine(exercise, path):
+            put(verdict)
+        watch.cancel()
+
+
+def overtime(exercise, path, thread):
+    """What is said of a file that does not end: where it was."""
+    lines = [f"stopped after {exercise.limit:g} s: an endless loop, or far too slow"]
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename == str(path):
+            text = linecache.getline(str(path), frame.f_lineno).strip()
+            inside = "" if frame.f_code.co_name == "<module>" else f" in {frame.f_code.co_name}"
+            return "\n".join([*lines, f"  it was at {path.name}:{frame.f_lineno}{inside}:  {text}"])
+        frame = frame.f_back
+    return lines[0]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,415 @@
+"""The checks of ops: what every op must do, asked of a student's over the tests' situations.
+
+The inputs are the rows of tests/cases.py, the smallest first, so that the first that fails is the
+smallest that fails. Values are compared with the book's own op in float64, gradients with central
+differences (gradcheck.py, which also says what is likely wrong). Where an answer is wrong, the
+exercise's suspects are planted in the book's page one by one: if one of them gives the same wrong
+numbers, its words name the mistake.
+"""
+
+import contextlib
+import functools
+import inspect
+import types
+
+import numpy as np
+
+from nanollm import checkout, diagnosis, gradcheck, ops as reference
+from nanollm.exercises import stubs
+from nanollm.exercises.spec import Exercise, Wrong, call, expect, pair
+
+CLOSE = {np.float32: 2e-5, np.float64: 1e-9}    # relative to the largest entry
+SORTS = ("ordinary", "edge", "extreme")
+EXTREME = ("large numbers", "huge", "small", "tiny")
+EDGE = ("one", "no", "number", "numbers", "nothing", "everything", "all")
+MOST = 20_000           # entries of a Jacobian beyond which a row is left to the tests
+STEPS = 5               # how often an optimizer's step is taken
+SHOWN = 16              # entries of all inputs that a message shows; beyond, their shapes
+
+
+def exercise(name, *, ops, more=(), suspects=(), **settings):
+    """The Exercise of the page nanollm/ops/NAME.py with these ops; checks `more` come last."""
+    page, found = f"nanollm/ops/{name}.py", []
+    likely = Suspects(page, suspects)
+    for op in ops:
+        of = of_pair if hasattr(reference, op + "_backward") else of_step
+        found += of(op, likely)
+    return Exercise(name=name, group="ops", page=page, checks=(*found, *more), suspects=suspects,
+                    **settings)
+
+
+def of_pair(op, likely):
+    """The checks of a forward and its backward."""
+
+    @titled(f"{op}: shape and dtype")
+    def shape(student):
+        for row in rows(op):
+            for dtype in CLOSE:
+                y, want = forward(student, row, dtype), forward(reference, row, dtype)
+                for name, got, right in results(f"{op}'s y", y, want):
+                    expect_shape(name, got, right, dtype, tried(row, dtype))
+
+    @titled(f"{op}: its inputs stay as they are")
+    def pure(student):
+        for row in rows(op):
+            inputs, settings, _ = situation(row)
+            kept = [x if x is None else x.copy() for x in inputs]
+            pair(call(getattr(student, op), *inputs, **settings), op)
+            unchanged(row, inputs, kept)
+
+    @titled(f"{op}: values")
+    def values(student):
+        for row in rows(op, "ordinary"):
+            compare_forward(student, row, likely)
+
+    @titled(f"{op}: edges, such as one row or one column")
+    def edges(student):
+        for row in rows(op, "edge", empty=True):
+            compare_forward(student, row, likely)
+
+    @titled(f"{op}: extreme values")
+    def extremes(student):
+        for row in rows(op, "extreme"):
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                compare_forward(student, row, likely)
+
+    @titled(f"{op}_backward: the gradient, against differences")
+    def gradient(student):
+        for row in rows(op):
+            compare_with_differences(student, row, likely)
+
+    @titled(f"{op}_backward: dtype and edges")
+    def backward_edges(student):
+        for row in rows(op, empty=True):
+            for dtype in CLOSE:
+                compare_backward(student, row, dtype, likely)
+
+    return [shape, pure, values, edges, extremes, gradient, backward_edges]
+
+
+def of_step(op, likely):
+    """The checks of a step, which has no backward and may write into its arguments."""
+    @titled(f"{op}: values")
+    def values(student):
+        for row in rows(op, "ordinary"):
+            compare_steps(student, row, np.float64, likely)
+
+    @titled(f"{op}: edges and extreme values, in float32 too")
+    def edges(student):
+        for row in rows(op, empty=True):
+            for dtype in CLOSE:
+                compare_steps(student, row, dtype, likely)
+
+    @titled(f"{op}: what it writes into, and what not")
+    def in_place(student):
+        _, judges = checkout.tests()
+        for row in rows(op):
+            inputs, settings, _ = situation(row)
+            before = [x if x is None else x.copy() for x in inputs]
+            step(student, row, inputs, settings, 1)
+            for name, x, kept in zip(names(row), inputs, before):
+                if x is None:
+                    continue
+                same = np.array_equal(x, kept, equal_nan=True)
+                if name not in judges.WRITTEN and not same:
+                    raise Wrong(f"{op} changes {name}", tried=tried(row), likely=(
+                        f"`{name} *= ...` writes into the caller's array; write g = ... instead"))
+                if name in judges.WRITTEN and same and sort(row) == "ordinary":
+                    raise Wrong(f"{op} leaves {name} as it was", tried=tried(row), likely=(
+                        f"`{name} = ...` makes a new array that only this function sees;\n"
+                        f"`{name} -= ...` or `{name}[...] = ...` writes into the caller's"))
+
+    return [in_place, values, edges] if op.endswith("_") else [values, edges]
+
+
+def titled(title):
+    """Give a check its title."""
+    def put(check):
+        check.__doc__ = title
+        return check
+    return put
+
+
+# ---- situations
+
+@functools.cache
+def all_rows(op):
+    """The rows of tests/cases.py for an op, smallest first (not the large ones: they are slow)."""
+    cases, _ = checkout.tests()
+    found = [row for row in cases.CASES + cases.STEPS
+             if row[0] == op and row[1].partition(",")[0] != "large"]
+    return sorted(found, key=lambda row: (SORTS.index(sort(row)), size(row)))
+
+
+def rows(op, which=None, empty=False):
+    """The rows of one sort, or of all; those with an array without entries only if asked for."""
+    return [row for row in all_rows(op)
+            if which in (None, sort(row)) and (empty or filled(row))]
+
+
+def sort(row):
+    """Is a row "extreme", an "edge", or "ordinary"?"""
+    label = row[1]
+    if any(word in label for word in EXTREME):
+        return "extreme"
+    first = label.replace(",", " ").split()[0]
+    return "edge" if first in EDGE or "everywhere" in label or not filled(row) else "ordinary"
+
+
+def size(row):
+    return sum(x.size for x in situation(row)[0] if x is not None)
+
+
+def filled(row):
+    return all(x is None or x.size for x in situation(row)[0])
+
+
+def situation(row, dtype=np.float64):
+    """(inputs, settings, the draw they came from) of a row."""
+    cases, _ = checkout.tests()
+    r = cases.Draw(cases.seed(row), np.dtype(dtype))
+    inputs, settings = row[2](r)
+    return [x if x is None else np.asarray(x) for x in inputs], dict(settings), r
+
+
+def names(row):
+    """The names of a row's inputs, as the op calls them."""
+    return diagnosis.named(getattr(reference, row[0]), situation(row)[0])[0]
+
+
+def tried(row, dtype=np.float64):
+    """What is tried: the inputs whole if they are small, else their shapes."""
+    inputs, settings, _ = situation(row, dtype)
+    given = {name: x for name, x in zip(names(row), inputs) if x is not None}
+    if size(row) <= SHOWN:
+        return {**given, **settings}
+    shapes = ", ".join([*(f"{name} {x.shape}" for name, x in given.items()),
+                        *(f"{name}={value}" for name, value in settings.items())])
+    return f"{shapes}: {row[1]}"
+
+
+@contextlib.contextmanager
+def trying(row, dtype):
+    """What is raised inside, by the student's code, carries what was tried."""
+    try:
+        yield
+    except Exception as error:
+        error.tried = tried(row, dtype)
+        raise
+
+
+# ---- what is computed: by the student, by the book (in float64), by the book with a mistake
+
+def forward(module, row, dtype=np.float64):
+    """y of a row."""
+    inputs, settings, _ = situation(row, dtype)
+    if module is reference:
+        inputs = [exact(x) for x in inputs]
+    with trying(row, dtype):
+        return pair(call(getattr(module, row[0]), *inputs, **settings), row[0])[0]
+
+
+def backward(module, row, dtype=np.float64):
+    """The gradients of a row, for a random dy."""
+    op, (inputs, settings, r) = row[0], situation(row, dtype)
+    y, _ = getattr(reference, op)(*inputs, **settings)
+    dy = tuple(r.normal(*a.shape) for a in y) if isinstance(y, tuple) else r.normal(*y.shape)
+    if module is reference:
+        inputs = [exact(x) for x in inputs]
+        dy = tuple(map(exact, dy)) if isinstance(dy, tuple) else exact(dy)
+    with trying(row, dtype):
+        _, saved = pair(call(getattr(module, op), *inputs, **settings), op)
+        dxs = call(getattr(module, op + "_backward"), dy, saved)
+    if not isinstance(dxs, tuple):
+        raise Wrong(f"{op}_backward returns {type(dxs).__name__}, not a tuple",
+                    expected="a tuple: a gradient for each of " + ", ".join(names(row)),
+                    likely="with one input write `return (dx,)`, with the comma")
+    return dxs
+
+
+def step(module, row, arrays, settings, t):
+    """Take step t on these arrays, in place; returns the result, in float64 from the book."""
+    function = getattr(module, row[0])
+    parameters = inspect.signature(getattr(reference, row[0])).parameters
+    for counter, value in ("t", t), ("length", t - 1):
+        if counter in parameters:
+            settings[counter] = value
+    with trying(row, arrays[0].dtype):
+        return function(*arrays, **settings)
+
+
+def after_steps(module, row, dtype=np.float64, times=1):
+    """All arrays of a row, and the last result, after some steps."""
+    arrays, settings, _ = situation(row, dtype)
+    arrays = [x if x is None else np.array(exact(x) if module is reference else x) for x in arrays]
+    result = None
+    for t in range(1, times + 1):
+        result = step(module, row, arrays, settings, t)
+    return arrays, result
+
+
+# ---- compared
+
+def compare_forward(student, row, likely):
+    y, want = forward(student, row), forward(reference, row)
+    try:
+        for name, got, right in results(f"{row[0]}'s y", y, want):
+            expect(name, got, right, tried=tried(row), tol=CLOSE[np.float64])
+    except Wrong as wrong:
+        raise likely.of(lambda m, row: flat(forward(m, row)), student, row, wrong) from None
+
+
+def compare_backward(student, row, dtype, likely):
+    dxs, want = backward(student, row, dtype), backward(reference, row, dtype)
+    if len(dxs) != len(want):
+        raise Wrong(f"{row[0]}_backward returns {len(dxs)} gradients", tried=tried(row, dtype),
+                    expected=f"{len(want)}: one for each of {', '.join(names(row))}",
+                    likely="None stands where there is no gradient")
+    try:
+        for name, got, right in zip(names(row), dxs, want):
+            if got is not None and right is not None:
+                expect(f"the gradient of {name}", got, right, tried=tried(row, dtype),
+                       tol=CLOSE[dtype], dtype=dtype)
+            elif right is not got:
+                raise Wrong(f"the gradient of {name} is {'None' if got is None else 'an array'}",
+                            tried=tried(row, dtype),
+                            expected="None" if right is None else "an array")
+    except Wrong as wrong:
+        raise likely.of(backward, student, row, wrong) from None
+
+
+def compare_with_differences(student, row, likely):
+    """The student's pair against central differences, if the row is not too large."""
+    op, (inputs, settings, r) = row[0], situation(row)
+    y = forward(reference, row)
+    backward(student, row)                                      # does it return a tuple?
+    if max(x.size for x in inputs if x is not None) * sum(a.size for a in flat(y)) > MOST:
+        return
+    try:
+        gradcheck.check(getattr(student, op), getattr(student, op + "_backward"), inputs, settings,
+                        r.rng)
+    except gradcheck.GradientError as error:
+        what, *evidence = (line.strip() for line in str(error).splitlines())
+        if evidence and evidence[0].startswith("at "):
+            what = f"{what} {evidence.pop(0)}"
+        wrong = Wrong(what, tried=tried(row), likely=evidence)
+        raise likely.of(backward, student, row, wrong) from None
+
+
+def compare_steps(student, row, dtype, likely):
+    """After each of several steps, the result and all arrays are as the book has them."""
+    op = row[0]
+    for t in range(1, STEPS + 1 if op.endswith("_") else 2):
+        when = f" after {t} step{'s' * (t > 1)}" if op.endswith("_") else ""
+        (arrays, got), (right, want) = (after_steps(m, row, dtype, t) for m in (student, reference))
+        try:
+            if want is None and got is not None:
+                raise Wrong(f"{op} returns {type(got).__name__}", expected="nothing: it writes "
+                            "into its arguments")
+            if want is not None:
+                close = CLOSE[np.float64 if isinstance(want, float) else dtype]
+                expect(f"{op}'s result{when}", call(lambda: got), want, tried=tried(row, dtype),
+                       tol=close)
+            for name, x, y in zip(names(row), arrays, right):
+                if y is not None:
+                    expect(f"{name}{when}", x, y, tried=tried(row, dtype), tol=CLOSE[dtype])
+        except Wrong as wrong:
+            def compute(module, row, t=t):
+                arrays, result = after_steps(module, row, dtype, t)
+                return [*arrays, result]
+            raise likely.of(compute, student, row, wrong) from None
+
+
+def unchanged(row, inputs, kept):
+    for name, x, before in zip(names(row), inputs, kept):
+        if x is not None and not np.array_equal(x, before, equal_nan=True):
+            raise Wrong(f"{row[0]} changes its input {name}", tried=tried(row), likely=(
+                f"`{name} -= ...` and `{name}[...] = ...` write into the caller's array, also\n"
+                f"through a view (reshape, a slice, .T): write `{name} = {name} - ...`"))
+
+
+def results(name, y, want):
+    """(name, got, wanted) for each result; Wrong unless y has as many as the book's."""
+    if not isinstance(want, tuple):
+        return [(name, y, want)]
+    if not isinstance(y, tuple) or len(y) != len(want):
+        raise Wrong(f"{name} is {f'{len(y)} results' if isinstance(y, tuple) else 'one result'}",
+                    expected=f"a tuple of {len(want)}")
+    return [(f"{name}[{i}]", got, right) for i, (got, right) in enumerate(zip(y, want))]
+
+
+def expect_shape(name, got, want, dtype, tried):
+    """Wrong unless got is an array (or number) of want's shape, and of `dtype`."""
+    if isinstance(got, np.ndarray | np.generic) and got.shape == want.shape:
+        got, want = np.zeros_like(got), np.zeros_like(want)
+    expect(name, got, want, tried=tried, dtype=dtype)
+
+
+# ---- suspects
+
+class Suspects:
+    """The mistakes that are looked for where an answer is wrong."""
+
+    def __init__(self, page, planted):
+        self.page, self.rows = page, planted
+
+    @functools.cached_property
+    def planted(self):
+        """[(words, the page with this mistake in it)]"""
+        text, found = stubs.text(self.page), []
+        for function, right, wrong, words in self.rows:
+            module = types.ModuleType("planted")
+            exec(stubs.plant(text, function, right, wrong), vars(module))
+            found.append((words, module))
+        return found
+
+    def of(self, compute, student, row, wrong):
+        """`wrong`, told with the words of the mistake that gives the student's numbers, if any.
+
+        compute(module, row) gives a list of arrays. Where several mistakes give the same numbers
+        on this row, other rows decide.
+        """
+        suspected = self.planted
+        for other in row, *(other for other in all_rows(row[0]) if other != row):
+            theirs = attempt(compute, student, other)
+            left = [(words, module) for words, module in suspected
+                    if alike(attempt(compute, module, other), theirs)]
+            if left or other is row:
+                suspected = left
+            if len(suspected) < 2:
+                break
+        return wrong.because(suspected[0][0]) if suspected else wrong
+
+
+def attempt(compute, module, row):
+    """What compute gives, None where it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return compute(module, row)
+    except Exception:
+        return None
+
+
+def alike(ours, theirs):
+    """Are two lists of arrays equal up to rounding?"""
+    if ours is None or theirs is None or len(ours) != len(theirs):
+        return False
+    for a, b in zip(ours, theirs):
+        if a is None or b is None:
+            if a is not b:
+                return False
+            continue
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape or not np.allclose(
+                a, b, rtol=1e-6, atol=1e-6 * np.abs(b).max(initial=0), equal_nan=True):
+            return False
+    return True
+
+
+def exact(x):
+    """x in float64, if it holds real numbers."""
+    return x.astype(np.float64) if x is not None and x.dtype.kind == "f" else x
+
+
+def flat(y):
+    return list(y) if isinstance(y, tuple) else [y]

@@ -1,0 +1,98 @@
+"""The student's file, made from the solved page, so that it never drifts from it.
+
+The page's docstring, imports and helpers stay. The bodies of the exercise's `blanks` become a line
+that says so; what the museum's pieces exchange is exchanged.
+"""
+
+import ast
+
+from nanollm.checkout import ROOT
+
+HEAD = """
+# Exercise {name}: {task}
+#     python -m nanollm exercise check {name}
+#     python -m nanollm exercise hint {name}
+"""
+TASKS = {
+    "ops": "write what says \"write me\". A forward returns (y, saved); saved is a tuple of\n"
+           "# what the backward needs. A backward returns a tuple, one gradient for each array.",
+    "museum": "this program has one bug. Find it and mend it; leave the names as they are."}
+
+
+def page(exercise):
+    """The text of the solved page."""
+    return text(exercise.page)
+
+
+def text(path):
+    """The text of a file, from the project's root."""
+    return (ROOT / path).read_text("utf-8")
+
+
+def make(exercise):
+    """The text of the student's file."""
+    source = page(exercise)
+    for right, wrong in exercise.broken:
+        if source.count(right) != 1:
+            raise ValueError(f"{exercise.page} has {source.count(right)} times {right!r}, not once")
+        source = source.replace(right, wrong)
+    lines = source.splitlines(keepends=True)
+    found = functions(ast.parse(source))
+    for name in sorted(exercise.blanks, key=lambda name: -found[name].lineno):
+        body = found[name].body
+        if ast.get_docstring(found[name]) is not None:
+            body = body[1:]
+        indent = " " * body[0].col_offset
+        lines[body[0].lineno - 1:body[-1].end_lineno] = [
+            f'{indent}raise NotImplementedError("{name}: write me")\n']
+    return with_head(exercise, "".join(lines))
+
+
+def with_head(exercise, source):
+    """`source` with the exercise's task in comments under its docstring."""
+    lines = source.splitlines(keepends=True)
+    at = ast.parse(source).body[0].end_lineno
+    task = TASKS.get(exercise.group, 'write what says "write me".')
+    lines.insert(at, HEAD.format(name=exercise.name, task=task))
+    return "".join(lines)
+
+
+def functions(tree):
+    """{name: node} of the functions of a module, and of its classes as "Class.method"."""
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            found[node.name] = node
+        elif isinstance(node, ast.ClassDef):
+            found.update({f"{node.name}.{name}": inner
+                          for name, inner in functions(node).items()})
+    return found
+
+
+def plant(source, function, right, wrong):
+    """A page's text with `right` replaced in one of its functions ("": in the whole page)."""
+    lines, first, last = source.splitlines(keepends=True), 0, None
+    if function:
+        node = functions(ast.parse(source))[function]
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)]) - 1
+        last = node.end_lineno
+    part = "".join(lines[first:last])
+    if right not in part:
+        raise ValueError(f"{function or 'the page'} has no {right!r}: adapt what is planted there")
+    return "".join(lines[:first]) + part.replace(right, wrong) + (
+        "".join(lines[last:]) if function else "")
+
+
+def is_empty(node):
+    """Does a function's body still say "write me"?"""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return len(body) == 1 and isinstance(body[0], ast.Raise) and "write me" in ast.unparse(body[0])
+
+
+def signature(node):
+    """A function's parameters as they are written, without annotations."""
+    parameters = ast.parse(ast.unparse(node)).body[0].args
+    for parameter in ast.walk(parameters):
+        if isinstance(parameter, ast.arg):
+            parameter.annotation = None
+    return ast.unparse(parameters)
