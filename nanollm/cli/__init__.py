@@ -10,8 +10,8 @@ import os
 import sys
 from contextvars import copy_context
 
-from nanollm.cli import bench, check, data, exercise, fit, generate, info, train, vanishing
-from nanollm.cli import vectors
+from nanollm.cli import bench, check, compare, data, exercise, fit, generate, info, train
+from nanollm.cli import vanishing, vectors
 from nanollm.errors import InputError
 
 DESCRIPTION = """Large language models from scratch, in NumPy, with kernels in Numba.
@@ -42,7 +42,8 @@ def main(argv=None):
             stream.reconfigure(errors="replace")
     parser = Parser(prog="python -m nanollm", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (train, fit, generate, vectors, vanishing, data, info, check, bench, exercise):
+    for command in (train, fit, generate, vectors, compare, vanishing, data, info, check, bench,
+                    exercise):
         command.add(commands)
     try:
         args, unknown = parser.parse_known_args(argv)
