@@ -9,7 +9,7 @@
 A reference holds the losses of one preset with five seeds, each the mean over BINS equal parts of
 the training. The band is their mean ± WIDE standard deviations (at least LEAST of the mean), the
 deviation averaged over neighboring bins, because of five seeds alone it is uncertain. A run is
-outside where two bins in a row are, or a validation loss is.
+outside where two bins in a row are, or two validation losses in a row, or its only one.
 
 Landmarks, in nats a token, say what a loss means:
 
@@ -102,7 +102,8 @@ class Comparison:
         found = []
         for name, steps, losses, usual, least in (
                 ("training", None, self.train, self.reference.band(), 2),
-                ("validation", self.looks, self.check, self.reference.check_band(), 1)):
+                ("validation", self.looks, self.check, self.reference.check_band(),
+                 min(2, len(self.looks)))):
             if steps is None:
                 steps = usual.steps[:len(losses)]
             low, high = (np.interp(steps, usual.steps, side) for side in (usual.low, usual.high))
