@@ -47,6 +47,6 @@ def kernels(backend):
 @pytest.fixture(autouse=True)
 def ctrl_c_ends_the_tests(request, monkeypatch):
     """A training inside a test would take Ctrl-C for itself (tests of training send their own)."""
-    if request.module.__name__ not in ("test_train", "checks_training"):
+    if request.module.__name__ not in ("test_train", "checks_training", "checks_fit"):
         monkeypatch.setattr("nanollm.interrupt.Interrupt.ask",
                             lambda *_: pytest.exit("stopped by Ctrl-C", returncode=130))

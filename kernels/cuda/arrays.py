@@ -93,6 +93,8 @@ def array(x):
     if getattr(x, "__cuda_ndarray__", False):
         return x
     x = np.asarray(x, order="C")
+    if x.size and 0 in x.strides:                # as x[:, None] has, though nothing is repeated
+        x = x.copy()
     y = empty(x.shape, x.dtype)
     try:
         y.copy_to_device(x)
