@@ -50,12 +50,16 @@ def shared_array(self, shape, dtype):
     The simulator's own looks for it and makes it in two steps, between which another thread can
     make a second one.
     """
-    caller = sys._getframe(1)
+    return shared_numbers(self, sys._getframe(1), shape, dtype, np.empty)
+
+
+def shared_numbers(block, frame, shape, dtype, make):
+    """The array of the line of `frame`; make(shape, dtype) for the first thread that comes."""
     with one_at_a_time:
-        place = caller.f_code, caller.f_lineno
-        if place not in self._allocations:
-            self._allocations[place] = np.empty(shape, dtype)
-        return self._allocations[place]
+        place = frame.f_code, frame.f_lineno
+        if place not in block._allocations:
+            block._allocations[place] = make(shape, dtype)
+        return block._allocations[place]
 
 
 def find():
