@@ -11,8 +11,7 @@ Each kind has
     problem(learn, check)                       what fit.py needs
     evaluate(rows), answer(source, between)     measures by name; the answer as text
 
-A Labeler can also draw_confusion(rows, path), a Rewriter with attention draw_alignment(source,
-path).
+A Labeler can also report(rows, folder), a Rewriter with attention draw_alignment(source, path).
 """
 
 from functools import partial
@@ -22,6 +21,7 @@ import numpy as np
 
 from nanollm import figures, metrics
 from nanollm.errors import InputError
+from nanollm.files import write
 from nanollm.fit import mean_loss
 from nanollm.fitting import Problem
 from nanollm.models.recurrent import Classifier, LanguageModel
@@ -198,17 +198,21 @@ class Labeler(Solver):
     def evaluate(self, rows, beam=1):
         """{measure: number} on rows."""
         matrix = self.judged(rows)
-        return {"accuracy": metrics.accuracy(matrix), "macro F1": metrics.f1(matrix, "macro")}
+        return {"accuracy": metrics.accuracy(matrix),
+                **{f"macro {name}": measure(matrix, "macro") for name, measure in (
+                    ("precision", metrics.precision), ("recall", metrics.recall),
+                    ("F1", metrics.f1))}}
 
     def judged(self, rows):
         """The confusion matrix of the labels found for rows (source, label)."""
         found = [int(scores.argmax()) for scores in self.scores(self.problem([], rows).check)]
         return self.confusion(rows, found)
 
-    def draw_confusion(self, rows, path):
-        """Write the confusion matrix on rows as a picture."""
-        metrics.draw_confusion(self.judged(rows), path,
-                               self.labels.words[len(self.labels.special):])
+    def report(self, rows, folder):
+        """Write how each label fared on rows: report.txt, and the confusion matrix as a picture."""
+        matrix, names = self.judged(rows), self.labels.words[len(self.labels.special):]
+        metrics.draw_confusion(matrix, Path(folder) / "confusion.png", names)
+        write(Path(folder) / "report.txt", (metrics.report(matrix, names) + "\n").encode())
 
     def answer(self, source, between, beam=1):
         """The three likeliest labels with their probabilities."""
@@ -253,8 +257,12 @@ class Writer(Solver):
 
     def evaluate(self, rows, beam=1):
         """{measure: number} on rows."""
-        loss = self.error(self.problem([], rows).check)
-        return {"nats a token": loss, "perplexity": metrics.perplexity(loss)}
+        examples = self.problem([], rows).check
+        loss = self.error(examples)
+        tokens = sum(len(ids) - 1 for ids in examples)                          # END is one
+        characters = len(examples) + sum(len("".join(source)) for source, _ in rows)
+        return {"nats a token": loss, "perplexity": metrics.perplexity(loss),
+                "bits a character": metrics.bits_per_character(loss, tokens, characters)}
 
     def answer(self, source, between, beam=1):
         """Five texts that begin so."""

@@ -163,6 +163,11 @@ def names():
     return Parts(part(*range(2, 10)), part(1), {"test": part(0)})
 
 
+def lower(text):
+    """The beginning of a name as the names are written."""
+    return list(text.lower())
+
+
 TASKS = {task.name: task for task in [
     Task("g2p", "English spelling to phonemes (CMUdict): the share of test words said wrong",
          pronunciation, Rewriter,
@@ -189,7 +194,7 @@ TASKS = {task.name: task for task in [
          FitSettings(epochs=12, batch=64, lr=2e-3), cut=str.split, between=" "),
     Task("names", "first names, letter by letter: a language model", names, Writer,
          dict(width=32, hidden=192, layers=1, dropout=0.2),
-         FitSettings(epochs=15, batch=64, lr=3e-3)),
+         FitSettings(epochs=15, batch=64, lr=3e-3), cut=lower),
     Task("sentiment", "sentences of movie reviews: negative or positive", sentiment, Labeler,
          dict(width=64, hidden=64, layers=1, bidirectional=True, pooling="mean", dropout=0.5),
          FitSettings(epochs=12, batch=64, lr=1e-3, decay=0.01, patience=4), cut=str,

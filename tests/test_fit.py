@@ -531,7 +531,7 @@ def test_a_run_that_is_measured_before_its_end_still_goes_on(little, capsys):
     assert "tests" not in fitting.read_metrics("runs/fit/dates")
 
 
-def test_a_labeler_leaves_its_confusion_matrix(monkeypatch, tmp_path):
+def test_a_labeler_leaves_how_each_label_fared(monkeypatch, tmp_path):
     monkeypatch.setitem(tasks.TASKS, "small", small(Labeler))
     assert main(["fit", "small", "--quiet"]) == 0
     assert main(["fit", "small", "--evaluate", "runs/fit/small"]) == 0
@@ -540,6 +540,19 @@ def test_a_labeler_leaves_its_confusion_matrix(monkeypatch, tmp_path):
     solver = tasks.TASKS["small"].load("runs/fit/small")
     matrix, test = solver.judged(rows(Labeler)), fitting.read_metrics("runs/fit/small")["tests"]
     assert matrix.sum() == 30 and np.trace(matrix) / 30 == test["test"]["accuracy"]
+    lines = (tmp_path / "runs/fit/small/report.txt").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["precision", "no", "yes", "macro", "micro"]
+    shown = [f"{test['test'][f'macro {name}']:.3f}" for name in ("precision", "recall", "F1")]
+    assert lines[3].split() == ["macro", *shown, "30"]
+
+
+def test_a_writer_is_measured_by_the_token_and_by_the_character(tmp_path):
+    _, solver = begun(SMALL, tmp_path / "run", Writer)
+    text = [(list("abc"), None), (["ab", "c"], None)]           # "ab" is one token, unknown
+    found = solver.evaluate(text)
+    nats = found["nats a token"] * (4 + 3)                      # with END
+    assert found["bits a character"] == pytest.approx(nats / math.log(2) / (4 + 4))
+    assert found["perplexity"] == pytest.approx(math.exp(found["nats a token"]))
 
 
 @pytest.mark.parametrize("options, words", [

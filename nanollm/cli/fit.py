@@ -20,7 +20,8 @@ EXAMPLES = """examples:
   python -m nanollm fit g2p --pretrained g2p-en --try "tea"   ask the weights of that package
 
 A run is a folder: settings, vocabularies, weights, losses.csv, loss.png, and in the end
-metrics.json. --evaluate adds its measures to that file, and confusion.png where there are labels.
+metrics.json. --evaluate adds its measures to that file, and where there are labels report.txt
+(precision, recall and F1 of each) and confusion.png.
 """
 
 SIZES = {                       # of a model; a task has some of them
@@ -249,11 +250,11 @@ def evaluate(args, task):
                             {"rows": len(rows), **found}}
     try:
         write_json(folder / "metrics.json", metrics)
+        if isinstance(solver, Labeler):
+            solver.report(rows, folder)
     except OSError as error:
-        raise InputError(f"cannot write {folder / 'metrics.json'} ({error.strerror}): make room, "
-                         "or the folder writable") from None
-    if isinstance(solver, Labeler):
-        solver.draw_confusion(rows, folder / "confusion.png")
+        raise InputError(f"cannot write in {folder} ({error.strerror}): make room, or the folder "
+                         "writable") from None
 
 
 def measured(name, rows, found):
