@@ -223,7 +223,9 @@ def raised(error, frames, path):
         inside = "" if frame.name == "<module>" else f" in {frame.name}"
         lines.append(f"  {path.name}:{frame.lineno}{inside}:  {frame.line}")
     lines += spec.told("tried", getattr(error, "tried", None))
-    if isinstance(error, FloatingPointError):
+    if getattr(error, "likely", None):
+        lines += spec.told("likely", error.likely)
+    elif isinstance(error, FloatingPointError):
         lines += spec.told("likely", "numbers grow too large: subtract the maximum first, or use a "
                            "form that\ncannot overflow" if "overflow" in what
                            else "0 / 0, log(0), or inf - inf")

@@ -45,9 +45,10 @@ def of_pair(op, likely):
     def shape(student):
         for row in rows(op):
             for dtype in CLOSE:
-                y, want = forward(student, row, dtype), forward(reference, row, dtype)
-                for name, got, right in results(f"{op}'s y", y, want):
-                    expect_shape(name, got, right, dtype, tried(row, dtype))
+                with likely.explaining(outputs, student, row):
+                    y, want = forward(student, row, dtype), forward(reference, row, dtype)
+                    for name, got, right in results(f"{op}'s y", y, want):
+                        expect_shape(name, got, right, dtype, tried(row, dtype))
 
     @titled(f"{op}: its inputs stay as they are")
     def pure(student):
@@ -245,27 +246,35 @@ def after_steps(module, row, dtype=np.float64, times=1):
     result = None
     for t in range(1, times + 1):
         result = step(module, row, arrays, settings, t)
+        if row[0] == "attention_step_":                         # another token comes next
+            arrays[0] = result
     return arrays, result
 
 
 # ---- compared
 
+def outputs(module, row):
+    return flat(forward(module, row))
+
+
+def gradients(module, row):
+    return [*outputs(module, row), *backward(module, row)]
+
+
 def compare_forward(student, row, likely):
-    y, want = forward(student, row), forward(reference, row)
-    try:
+    with likely.explaining(outputs, student, row):
+        y, want = forward(student, row), forward(reference, row)
         for name, got, right in results(f"{row[0]}'s y", y, want):
             expect(name, got, right, tried=tried(row), tol=CLOSE[np.float64])
-    except Wrong as wrong:
-        raise likely.of(lambda m, row: flat(forward(m, row)), student, row, wrong) from None
 
 
 def compare_backward(student, row, dtype, likely):
-    dxs, want = backward(student, row, dtype), backward(reference, row, dtype)
-    if len(dxs) != len(want):
-        raise Wrong(f"{row[0]}_backward returns {len(dxs)} gradients", tried=tried(row, dtype),
-                    expected=f"{len(want)}: one for each of {', '.join(names(row))}",
-                    likely="None stands where there is no gradient")
-    try:
+    with likely.explaining(gradients, student, row):
+        dxs, want = backward(student, row, dtype), backward(reference, row, dtype)
+        if len(dxs) != len(want):
+            raise Wrong(f"{row[0]}_backward returns {len(dxs)} gradients", tried=tried(row, dtype),
+                        expected=f"{len(want)}: one for each of {', '.join(names(row))}",
+                        likely="None stands where there is no gradient")
         for name, got, right in zip(names(row), dxs, want):
             if got is not None and right is not None:
                 expect(f"the gradient of {name}", got, right, tried=tried(row, dtype),
@@ -274,50 +283,47 @@ def compare_backward(student, row, dtype, likely):
                 raise Wrong(f"the gradient of {name} is {'None' if got is None else 'an array'}",
                             tried=tried(row, dtype),
                             expected="None" if right is None else "an array")
-    except Wrong as wrong:
-        raise likely.of(backward, student, row, wrong) from None
 
 
 def compare_with_differences(student, row, likely):
     """The student's pair against central differences, if the row is not too large."""
     op, (inputs, settings, r) = row[0], situation(row)
     y = forward(reference, row)
-    backward(student, row)                                      # does it return a tuple?
     if max(x.size for x in inputs if x is not None) * sum(a.size for a in flat(y)) > MOST:
         return
-    try:
-        gradcheck.check(getattr(student, op), getattr(student, op + "_backward"), inputs, settings,
-                        r.rng)
-    except gradcheck.GradientError as error:
-        what, *evidence = (line.strip() for line in str(error).splitlines())
-        if evidence and evidence[0].startswith("at "):
-            what = f"{what} {evidence.pop(0)}"
-        wrong = Wrong(what, tried=tried(row), likely=evidence)
-        raise likely.of(backward, student, row, wrong) from None
+    with likely.explaining(gradients, student, row):
+        backward(student, row)                                  # does it return a tuple?
+        try:
+            gradcheck.check(getattr(student, op), getattr(student, op + "_backward"), inputs,
+                            settings, r.rng)
+        except gradcheck.GradientError as error:
+            what, *evidence = (line.strip() for line in str(error).splitlines())
+            if evidence and evidence[0].startswith("at "):
+                what = f"{what} {evidence.pop(0)}"
+            raise Wrong(what, tried=tried(row), likely=evidence) from None
 
 
 def compare_steps(student, row, dtype, likely):
     """After each of several steps, the result and all arrays are as the book has them."""
     op = row[0]
     for t in range(1, STEPS + 1 if op.endswith("_") else 2):
+        def compute(module, row, t=t):
+            arrays, result = after_steps(module, row, dtype, t)
+            return [*arrays, result]
+
         when = f" after {t} step{'s' * (t > 1)}" if op.endswith("_") else ""
-        (arrays, got), (right, want) = (after_steps(m, row, dtype, t) for m in (student, reference))
-        try:
+        with likely.explaining(compute, student, row):
+            *arrays, got = compute(student, row)
+            *right, want = compute(reference, row)
             if want is None and got is not None:
                 raise Wrong(f"{op} returns {type(got).__name__}", expected="nothing: it writes "
                             "into its arguments")
             if want is not None:
                 close = CLOSE[np.float64 if isinstance(want, float) else dtype]
-                expect(f"{op}'s result{when}", call(lambda: got), want, tried=tried(row, dtype),
-                       tol=close)
+                expect(f"{op}'s result{when}", got, want, tried=tried(row, dtype), tol=close)
             for name, x, y in zip(names(row), arrays, right):
                 if y is not None:
                     expect(f"{name}{when}", x, y, tried=tried(row, dtype), tol=CLOSE[dtype])
-        except Wrong as wrong:
-            def compute(module, row, t=t):
-                arrays, result = after_steps(module, row, dtype, t)
-                return [*arrays, result]
-            raise likely.of(compute, student, row, wrong) from None
 
 
 def unchanged(row, inputs, kept):
@@ -363,47 +369,68 @@ class Suspects:
             found.append((words, module))
         return found
 
-    def of(self, compute, student, row, wrong):
-        """`wrong`, told with the words of the mistake that gives the student's numbers, if any.
+    @contextlib.contextmanager
+    def explaining(self, compute, student, row):
+        """What is raised inside is told with the words of the mistake that does the same, if any.
 
-        compute(module, row) gives a list of arrays. Where several mistakes give the same numbers
-        on this row, other rows decide.
+        compute(module, row) gives what is compared, a list of arrays.
+        """
+        try:
+            yield
+        except NotImplementedError:
+            raise
+        except Wrong as wrong:
+            words = self.words(compute, student, row)
+            raise (wrong.because(words) if words else wrong) from None
+        except Exception as error:
+            error.likely = self.words(compute, student, row)
+            raise
+
+    def words(self, compute, student, row):
+        """The words of the first mistake that gives the student's numbers on this row, or None.
+
+        Where several do, the other rows decide.
         """
         suspected = self.planted
         for other in row, *(other for other in all_rows(row[0]) if other != row):
-            theirs = attempt(compute, student, other)
+            theirs, right = attempt(compute, student, other), attempt(compute, reference, other)
             left = [(words, module) for words, module in suspected
-                    if alike(attempt(compute, module, other), theirs)]
+                    if alike(attempt(compute, module, other), theirs, right)]
             if left or other is row:
                 suspected = left
             if len(suspected) < 2:
                 break
-        return wrong.because(suspected[0][0]) if suspected else wrong
+        return suspected[0][0] if suspected else None
 
 
 def attempt(compute, module, row):
-    """What compute gives, None where it raises."""
+    """What compute gives: a list of arrays, or what it raises as text."""
     try:
         with np.errstate(all="ignore"):
             return compute(module, row)
-    except Exception:
-        return None
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
-def alike(ours, theirs):
-    """Are two lists of arrays equal up to rounding?"""
-    if ours is None or theirs is None or len(ours) != len(theirs):
+def alike(ours, theirs, right):
+    """Are two results equal, but for less than a hundredth of what is wrong with theirs?"""
+    if isinstance(ours, str) or isinstance(theirs, str):
+        return isinstance(ours, str) and ours == theirs
+    if len(ours) != len(theirs):
         return False
-    for a, b in zip(ours, theirs):
-        if a is None or b is None:
-            if a is not b:
-                return False
-            continue
-        a, b = np.asarray(a), np.asarray(b)
-        if a.shape != b.shape or not np.allclose(
-                a, b, rtol=1e-6, atol=1e-6 * np.abs(b).max(initial=0), equal_nan=True):
-            return False
-    return True
+    apart = [distance(a, b) for a, b in zip(ours, theirs)]
+    wrong = max((distance(b, c) for b, c in zip(theirs, right)), default=0)
+    return max(apart, default=0) <= 0.01 * min(wrong, 1e3)
+
+
+def distance(a, b):
+    """The largest difference, infinite where shapes differ or one alone is not finite."""
+    if a is None or b is None:
+        return 0 if a is b else np.inf
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return np.inf
+    return np.abs(np.subtract(a, b, dtype=np.float64)[np.isfinite(a)]).max(initial=0)
 
 
 def exact(x):

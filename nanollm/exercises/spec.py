@@ -186,6 +186,8 @@ def expect(what, got, want, *, tried=None, tol=1e-9, dtype=None, likely=None):
         if want.size > 16:                                      # too many to show: the worst
             at = np.unravel_index(np.where(np.isnan(error), np.inf, error).argmax(), want.shape)
             what, got, want = f"{what}, worst at {list(map(int, at))},", got[at], want[at]
+        if show(got) == show(want):
+            got, want = (np.array2string(a, precision=15, separator=", ") for a in (got, want))
         raise Wrong(f"{what} is wrong", tried=tried, got=got, expected=want, likely=likely)
 
 
