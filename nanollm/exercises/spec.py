@@ -83,14 +83,15 @@ class Wrong(AssertionError):
 
 
 def told(word, part):
-    """The lines of a part of a message; none for None."""
+    """The lines of a part of a message, none for None; only `likely` and `printed` may be lists."""
     if part is None:
         return []
     if isinstance(part, dict):
-        part = [f"{name} = " + show(value).replace("\n", "\n" + " " * (len(name) + 3))
-                for name, value in part.items()]
-    lines = "\n".join(part if isinstance(part, list) else [show(part)]).splitlines()
-    return [f"  {'' if i else word:10}{line}" for i, line in enumerate(lines)]
+        part = "\n".join(f"{name} = " + show(value).replace("\n", "\n" + " " * (len(name) + 3))
+                         for name, value in part.items())
+    elif isinstance(part, list | tuple) and word in ("likely", "printed"):
+        part = "\n".join(part)
+    return [f"  {'' if i else word:10}{line}" for i, line in enumerate(show(part).splitlines())]
 
 
 def show(value):

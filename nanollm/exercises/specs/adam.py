@@ -34,9 +34,12 @@ EXERCISE = exercise(
          "w ← w - η m̂ / (√v̂ + ε); AdamW: first w ← w - η λ w.",
          "m ← β₁ m + (1 - β₁) g，v ← β₂ v + (1 - β₂) g²，m̂ = m / (1 - β₁ᵗ)，v̂ = v / (1 - β₂ᵗ)，"
          "w ← w - η m̂ / (√v̂ + ε)；AdamW 先做 w ← w - η λ w。"),
-        ("m *= beta1; m += (1 - beta1) * g; likewise v with g * g; then mhat = m / (1 - beta1 ** t) "
-         "as a new array. w -= lr * mhat / (np.sqrt(vhat) + eps). adamw_: w *= 1 - lr * decay, then "
+        ("m *= beta1; m += (1 - beta1) * g; likewise v with g * g; then mhat = m / (1 - beta1 ** "
+         "t) "
+         "as a new array. w -= lr * mhat / (np.sqrt(vhat) + eps). adamw_: w *= 1 - lr * decay, "
+         "then "
          "call adam_ with all settings.",
-         "m *= beta1；m += (1 - beta1) * g；v 同理，用 g * g；mhat = m / (1 - beta1 ** t) 是新数组。"
+         "m *= beta1；m += (1 - beta1) * g；v 同理，用 g * g；mhat = m / (1 - beta1 ** t) 是新数"
+         "组。"
          "w -= lr * mhat / (np.sqrt(vhat) + eps)。adamw_：先 w *= 1 - lr * decay，"
          "再带着全部设置调用 adam_。")))

@@ -49,7 +49,8 @@ EXERCISE = exercise(
         ("Split the columns into heads, and every head is the same small computation: scores, "
          "softmax, weighted mean. Mask before the softmax, with -inf. In the backward, go back "
          "through the four steps one by one; the scale is one of them.",
-         "先把列分成多个头，每个头都是同样的小计算：分数、softmax、加权平均。掩码在 softmax 之前用 -inf 施加。"
+         "先把列分成多个头，每个头都是同样的小计算：分数、softmax、加权平均。掩码在 softmax 之前用 "
+         "-inf 施加。"
          "反向时逐步退回这四步；缩放也是其中一步。"),
         ("y = softmax(q kᵀ / √D) v. dv = pᵀ dy, dp = dy vᵀ, ds = p (dp - Σ_s p dp), then ds / √D, "
          "dq = ds k, dk = dsᵀ q. Causal: query t may look at key s if s ≤ t + S - T.",
@@ -60,5 +61,6 @@ EXERCISE = exercise(
          "one for the heads, mask[..., None, :, :]. A row without keys: replace its maximum -inf "
          "by 0 and its sum 0 by 1.",
          "into_heads：x.reshape(*lead, T, heads, C // heads).swapaxes(-2, -3)，out_of_heads 反之。"
-         "因果掩码是 np.tri(T, S, S - T, dtype=bool)；超过两个轴的掩码要为头加一个轴：mask[..., None, :, :]。"
+         "因果掩码是 np.tri(T, S, S - T, dtype=bool)；超过两个轴的掩码要为头加一个轴：mask[..., "
+         "None, :, :]。"
          "没有可看的键的行：把最大值 -inf 换成 0，把和 0 换成 1。")))

@@ -43,4 +43,5 @@ EXERCISE = exercise(
          "to 0, reshape.",
          "rows = x.reshape(-1, V)，减去各行最大值；lse, (p,) = logsumexp(rows)；picked = "
          "rows[np.arange(len(rows)), np.where(counted, flat, 0)]；n = max(counted.sum(), 1)。"
-         "反向：p.copy()，在目标处减 1，乘以 dy / n（保持 p 的 dtype），~counted 的行置 0，再 reshape。")))
+         "反向：p.copy()，在目标处减 1，乘以 dy / n（保持 p 的 dtype），~counted 的行置 0，再 "
+         "reshape。")))

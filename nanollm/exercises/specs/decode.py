@@ -29,10 +29,12 @@ EXERCISE = exercise(
          "the layer normalization is missing"),
         ("mlp_step", "eps=eps)", "eps=1e-5)", "`eps` is not handed on")),
     hints=(
-        ("The block is the one of training for a single row, made of the ops that the page imports. "
+        ("The block is the one of training for a single row, made of the ops that the page "
+         "imports. "
          "The new token's key and value are written into the cache first; then it asks all rows "
          "that are filled, its own included. No causal mask is needed: there is no future.",
-         "这就是训练时的那个块，只算一行，用本页导入的算子拼成。先把新词元的键和值写入缓存，再让它去问所有已填的行，"
+         "这就是训练时的那个块，只算一行，用本页导入的算子拼成。先把新词元的键和值写入缓存，再让它"
+         "去问所有已填的行，"
          "包括它自己。不需要因果掩码：还没有未来。"),
         ("qkv = linear(layernorm(x)); keys[length] = k, values[length] = v; y = attention(q, "
          "keys[:length + 1], values[:length + 1]); result x + linear(y). "
@@ -41,7 +43,9 @@ EXERCISE = exercise(
          "keys[:length + 1], values[:length + 1])；结果是 x + linear(y)。"
          "mlp：x + linear(gelu(linear(layernorm(x))))。"),
         ("Each op returns (y, saved): write y, _ = layernorm(x, gamma, beta, eps=eps). The thirds "
-         "are qkv[:, :C], qkv[0, C:2 * C], qkv[0, 2 * C:]. Hand heads, eps and exact on, and return "
+         "are qkv[:, :C], qkv[0, C:2 * C], qkv[0, 2 * C:]. Hand heads, eps and exact on, and "
+         "return "
          "x + y as a new array.",
-         "每个算子返回 (y, saved)：写 y, _ = layernorm(x, gamma, beta, eps=eps)。三等分是 qkv[:, :C]、"
+         "每个算子返回 (y, saved)：写 y, _ = layernorm(x, gamma, beta, eps=eps)。三等分是 qkv[:, "
+         ":C]、"
          "qkv[0, C:2 * C]、qkv[0, 2 * C:]。把 heads、eps、exact 传下去，返回新数组 x + y。")))

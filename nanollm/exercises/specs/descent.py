@@ -26,7 +26,8 @@ EXERCISE = exercise(
          "short gradients are made longer: the factor is never above `most`"),
         ("clip_factor", "limit / norm", "limit", "the factor is limit / norm")),
     hints=(
-        ("A step writes into its arguments: `w -= ...`, and returns nothing. `scale` multiplies the "
+        ("A step writes into its arguments: `w -= ...`, and returns nothing. `scale` multiplies "
+         "the "
          "gradient wherever it is read. Clipping shortens a gradient that is longer than the limit "
          "and leaves the others alone.",
          "一步更新直接写进参数：w -= ...，不返回任何东西。凡是用到梯度的地方都乘 scale。"

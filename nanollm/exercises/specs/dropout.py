@@ -39,12 +39,14 @@ EXERCISE = exercise(
         ("dropout_backward", "dy * keep", "dy",
          "what was switched off gets a gradient: the mask is missing")),
     hints=(
-        ("A mask is drawn outside and comes in, so this is a product with a constant. What stays is "
+        ("A mask is drawn outside and comes in, so this is a product with a constant. What stays "
+         "is "
          "made larger, so that the expected y is x.",
          "掩码在外面抽好再传进来，所以这只是乘一个常数。留下的要放大，使 y 的期望等于 x。"),
         ("y = x keep / (1 - rate), dx = dy keep / (1 - rate); keep is True with probability "
          "1 - rate and has no gradient.",
-         "y = x keep / (1 - rate)，dx = dy keep / (1 - rate)；keep 以概率 1 - rate 为 True，没有梯度。"),
+         "y = x keep / (1 - rate)，dx = dy keep / (1 - rate)；keep 以概率 1 - rate 为 True，没有梯"
+         "度。"),
         ("rng.random(shape, np.float32) >= rate draws the mask. Save (keep, rate); the backward "
          "returns (dy * keep / (1 - rate), None).",
          "用 rng.random(shape, np.float32) >= rate 抽掩码。保存 (keep, rate)；"

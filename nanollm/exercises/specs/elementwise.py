@@ -35,7 +35,8 @@ EXERCISE = exercise(
         ("Each entry of y depends on one entry of x: a backward multiplies dy by the derivative "
          "there. Where a small array was copied to fit a large one, the gradients of all copies "
          "add up. For the sigmoid, think of what exp does with a large number.",
-         "y 的每个元素只依赖 x 的一个元素，所以反向就是 dy 逐元素乘导数。小数组被广播（复制）的地方，"
+         "y 的每个元素只依赖 x 的一个元素，所以反向就是 dy 逐元素乘导数。小数组被广播（复制）的地"
+         "方，"
          "各个副本的梯度要相加。写 sigmoid 时想一想 exp 遇到很大的数会怎样。"),
         ("da = dy b and db = dy a; relu'(x) = [x > 0]; tanh' = 1 - y²; sigmoid' = y (1 - y). "
          "sigmoid(x) = 1 / (1 + e) for x ≥ 0 and e / (1 + e) for x < 0, with e = exp(-|x|), which "

@@ -30,7 +30,8 @@ EXERCISE = exercise(
         ("Both forms are a product, x times a number between 0 and 1: differentiate them by the "
          "product rule, and the inner function by the chain rule. `exact` chooses the form. A bias "
          "that was added to all rows collects a sum.",
-         "两种形式都是乘积：x 乘一个 0 到 1 之间的数。用乘积法则求导，内层函数用链式法则。exact 决定用哪种形式。"
+         "两种形式都是乘积：x 乘一个 0 到 1 之间的数。用乘积法则求导，内层函数用链式法则。exact 决"
+         "定用哪种形式。"
          "偏置加到了每一行，所以它的梯度是各行之和。"),
         ("exact: y' = Φ(x) + x φ(x), φ(x) = exp(-x²/2) / √(2π). tanh: y' = ½ (1 + t) + "
          "½ x (1 - t²) u', t = tanh(u), u' = √(2/π) (1 + 3 · 0.044715 x²). db = Σ_rows dx.",

@@ -33,7 +33,8 @@ EXERCISE = exercise(
         ("One gate z both forgets and writes: h_t lies between the candidate n and h_{t-1}. On the "
          "way back h_{t-1} is reached by two roads, straight through z and through the gates. "
          "p comes from the token and q from the past; n sees q only through r.",
-         "一个门 z 同时管遗忘和写入：h_t 介于候选 n 与 h_{t-1} 之间。反向时通往 h_{t-1} 有两条路：直接经过 z，"
+         "一个门 z 同时管遗忘和写入：h_t 介于候选 n 与 h_{t-1} 之间。反向时通往 h_{t-1} 有两条路："
+         "直接经过 z，"
          "以及经过各个门。p 来自词元，q 来自过去；n 只通过 r 看到 q。"),
         ("h_t = (1 - z) n + z h_{t-1}, n = tanh(p_n + r q_n). With g = dy_t + dh: "
          "dp_n = g (1 - z)(1 - n²), dp_z = g (h_{t-1} - n) z (1 - z), dp_r = dp_n q_n r (1 - r), "
@@ -44,5 +45,6 @@ EXERCISE = exercise(
         ("p = x @ w + b for all steps; in the loop q = h @ u + bu, both split into thirds r, z, n. "
          "Save the state before each step, the gates and q_n. dx and dw come from dp, du and dbu "
          "from dq; add ~live[:, t] * dh.",
-         "p = x @ w + b 对所有步一次算完；循环里 q = h @ u + bu，两者都按 r, z, n 三等分。保存每步之前的状态、"
+         "p = x @ w + b 对所有步一次算完；循环里 q = h @ u + bu，两者都按 r, z, n 三等分。保存每步"
+         "之前的状态、"
          "各个门和 q_n。dx、dw 由 dp 得到，du、dbu 由 dq 得到；再加上 ~live[:, t] * dh。")))

@@ -27,7 +27,8 @@ EXERCISE = exercise(
         ("Fold all leading axes into one: x is then a matrix of N rows, and a linear layer is one "
          "product. The weights serve every row, so their gradient adds up over the rows. Only one "
          "order of the factors has the right shape.",
-         "把前面的轴并成一个：x 就是 N 行的矩阵，线性层就是一次矩阵乘法。所有行共用权重，所以权重的梯度是"
+         "把前面的轴并成一个：x 就是 N 行的矩阵，线性层就是一次矩阵乘法。所有行共用权重，所以权重的"
+         "梯度是"
          "各行之和。只有一种相乘顺序的形状是对的。"),
         ("dx = dy wᵀ, dw = xᵀ dy, db = Σ_rows dy; for y = a b, da = dy bᵀ and db = aᵀ dy, summed "
          "over the axes along which a matrix was repeated.",

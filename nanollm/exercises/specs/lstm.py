@@ -40,17 +40,21 @@ EXERCISE = exercise(
         ("Two things go from step to step: the state h, which is shown, and the cell c, which "
          "remembers. On the way back, first collect all that reaches c_t: from h_t, and from the "
          "next step. The quarters of a stand in the order i, f, g, o.",
-         "逐步传递的有两样：对外的状态 h 和负责记忆的单元 c。反向时先汇总到达 c_t 的全部梯度：来自 h_t 的和来自"
+         "逐步传递的有两样：对外的状态 h 和负责记忆的单元 c。反向时先汇总到达 c_t 的全部梯度：来自 "
+         "h_t 的和来自"
          "下一步的。a 的四等分依次是 i, f, g, o。"),
-        ("c_t = f c_{t-1} + i g, h_t = o tanh(c_t). With g_h = dy_t + dh: dc += g_h o (1 - tanh²c); "
+        ("c_t = f c_{t-1} + i g, h_t = o tanh(c_t). With g_h = dy_t + dh: dc += g_h o (1 - "
+         "tanh²c); "
          "da_i = dc g i (1 - i), da_f = dc c_{t-1} f (1 - f), da_g = dc i (1 - g²), "
          "da_o = g_h tanh(c) o (1 - o); dh = da uᵀ, dc = dc f.",
          "c_t = f c_{t-1} + i g，h_t = o tanh(c_t)。令 g_h = dy_t + dh：dc += g_h o (1 - tanh²c)；"
          "da_i = dc g i (1 - i)，da_f = dc c_{t-1} f (1 - f)，da_g = dc i (1 - g²)，"
          "da_o = g_h tanh(c) o (1 - o)；dh = da uᵀ，dc = dc f。"),
-        ("np.split(a[:, t] + h @ u, 4, axis=-1); sigmoid(i)[0] is its y. Keep, for each step, h and "
+        ("np.split(a[:, t] + h @ u, 4, axis=-1); sigmoid(i)[0] is its y. Keep, for each step, h "
+         "and "
          "c before it, the four gates and tanh(c). Padding: h, c = np.where(live[:, t], new, old), "
          "and ~live[:, t] * dh, ~live[:, t] * dc are added on the way back.",
-         "np.split(a[:, t] + h @ u, 4, axis=-1)；sigmoid(i)[0] 是它的 y。每一步保存之前的 h 和 c、四个门和 "
+         "np.split(a[:, t] + h @ u, 4, axis=-1)；sigmoid(i)[0] 是它的 y。每一步保存之前的 h 和 c、"
+         "四个门和 "
          "tanh(c)。填充：h、c 用 np.where(live[:, t], 新, 旧)，反向时加上 ~live[:, t] * dh 和 "
          "~live[:, t] * dc。")))

@@ -61,5 +61,6 @@ EXERCISE = exercise(
          "(0 if dy is empty). Table: frequency = 10000 ** (-np.arange(0, C, 2) / C), t[:, None] * "
          "frequency, table[:, 0::2] and table[:, 1::2], in `dtype`.",
          "dw = np.zeros(shape, dy.dtype)；dw[start:start + T] = dy.reshape(-1, T, C).sum(axis=0)"
-         "（dy 为空时填 0）。表：frequency = 10000 ** (-np.arange(0, C, 2) / C)，t[:, None] * frequency，"
+         "（dy 为空时填 0）。表：frequency = 10000 ** (-np.arange(0, C, 2) / C)，t[:, None] * "
+         "frequency，"
          "分别写入 table[:, 0::2] 和 table[:, 1::2]，类型为 dtype。")))

@@ -36,7 +36,8 @@ EXERCISE = exercise(
         ("The loop over time is a deep network whose layers share their weights. Going back, each "
          "state gets two gradients, from its output and from the next step, and each step adds to "
          "the weights' gradients. At padding nothing happens: the state passes as it is.",
-         "沿时间的循环就是一个各层共用权重的深层网络。反向时，每个状态收到两份梯度：来自它的输出和来自下一步；"
+         "沿时间的循环就是一个各层共用权重的深层网络。反向时，每个状态收到两份梯度：来自它的输出和"
+         "来自下一步；"
          "每一步都往权重的梯度里累加。在填充处什么也不发生：状态原样通过。"),
         ("h_t = tanh(x_t w + h_{t-1} u + b). g_t = dy_t + dh_t, da_t = g_t (1 - h_t²), "
          "dh_{t-1} = da_t uᵀ; dx = da wᵀ, dw = Σ x_tᵀ da_t, du = Σ h_{t-1}ᵀ da_t, db = Σ da_t.",

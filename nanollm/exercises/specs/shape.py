@@ -37,13 +37,16 @@ EXERCISE = exercise(
          "does one entry of x go, and how much of it? A sum copies dy to all its terms.",
          "数从哪里来，梯度就回到哪里去。对每个算子问：x 的一个元素去了 y 的哪些位置，系数是多少？"
          "求和的反向是把 dy 复制给每一项。"),
-        ("reshape back to the old shape; transpose by the inverse permutation, argsort(axes); split "
+        ("reshape back to the old shape; transpose by the inverse permutation, argsort(axes); "
+         "split "
          "what was joined at the sums of the sizes; join what was split; broadcast dy over the "
          "summed axes, divided by n for a mean.",
          "reshape 变回原来的形状；transpose 用逆排列 argsort(axes)；concat 的反向按累计大小切开；"
          "split 的反向是拼接；sum 的反向把 dy 广播到被求和的轴上，mean 再除以 n。"),
-        ("np.split(dy, np.cumsum(sizes)[:-1], axis=axis). For a sum without keepdims, first give dy "
+        ("np.split(dy, np.cumsum(sizes)[:-1], axis=axis). For a sum without keepdims, first give "
+         "dy "
          "its axes of size 1 back with reshape, then np.broadcast_to(dy, shape). mean is sum "
          "divided by n = x.size // y.size.",
-         "np.split(dy, np.cumsum(sizes)[:-1], axis=axis)。sum 若没有 keepdims，先用 reshape 把大小为 1 "
+         "np.split(dy, np.cumsum(sizes)[:-1], axis=axis)。sum 若没有 keepdims，先用 reshape 把大小"
+         "为 1 "
          "的轴补回，再 np.broadcast_to(dy, shape)。mean 等于 sum 除以 n = x.size // y.size。")))

@@ -35,7 +35,8 @@ EXERCISE = exercise(
         ("exp of a large number overflows, but adding the same number to all scores of a row does "
          "not change the probabilities. Each row stands alone: every sum runs along the last axis. "
          "In the backward, one score moves every probability of its row.",
-         "大数的 exp 会溢出；但给一行的所有分数加上同一个数，概率不变。各行互不相干，求和都沿最后一个轴。"
+         "大数的 exp 会溢出；但给一行的所有分数加上同一个数，概率不变。各行互不相干，求和都沿最后一"
+         "个轴。"
          "反向传播时注意：一个分数会影响本行的每一个概率。"),
         ("y = exp(x - m) / Σ exp(x - m) with m the row's maximum, and dx = y (dy - Σ y dy). "
          "log-sum-exp is m + log Σ exp(x - m); its derivative is the softmax itself.",
