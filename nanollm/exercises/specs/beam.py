@@ -95,7 +95,8 @@ def check_wider(student):
         for beam, want in ((1, [1]), (2, [2])):
             got, score = search(student, logits, beam=beam, most=3, normalize=0.0)
             if got != want:
-                raise Wrong(f"with beam={beam} the answer is wrong", got=got, expected=want,
+                raise Wrong(f"with beam={beam} the answer is wrong", got=str(got),
+                            expected=str(want),
                             tried="P(1) = 0.6, P(2) = 0.4; P(end | 1) = 0.5, P(end | 2) = 0.9",
                             likely="0.6 · 0.5 = 0.3 is less than 0.4 · 0.9 = 0.36; of all "
                                    "continuations of all\nbeginnings the best `beam` are kept")
@@ -144,7 +145,8 @@ def check_exact(student):
         compare("with a beam of V^n = 81 the answer is not the best of all",
                 search(student, logits, beam=81, most=4, normalize=normalize),
                 best_of_all(logits, 3, 4, normalize), tried={"seed": seed, "normalize": normalize},
-                likely="nothing is dropped with such a beam: look at what is kept, and at the score")
+                likely="nothing is dropped with such a beam: look at what is kept, and at the "
+                       "score")
 
 
 def check_same(student):
@@ -182,8 +184,9 @@ EXERCISE = Exercise(
          "end is it divided by n^normalize, n counting `end`.",
          "更长开头的 log P 等于旧的和加上 log_softmax(logits(ids))[v]。"
          "只在最后才除以 n^normalize，n 把 end 也算在内。"),
-        ("kept = sorted(longer, key=lambda pair: -pair[0])[:beam]; leave the loop when all kept end "
-         "with `end`; answer = max over kept of total / len(ids) ** normalize, its `end` cut off.",
+        ("kept = sorted(longer, key=lambda pair: -pair[0])[:beam]; leave the loop when all kept "
+         "end with `end`; answer = max over kept of total / len(ids) ** normalize, its `end` cut "
+         "off.",
          "kept = sorted(longer, key=lambda pair: -pair[0])[:beam]；若 kept 都以 end 结尾就跳出循环；"
          "答案是 total / len(ids) ** normalize 最大者，去掉末尾的 end。"),
     ))

@@ -29,10 +29,10 @@ def check_count(student):
     want = {(1, 2): 6, (2, 1): 8}
     if got == {(1, 2): 2, (2, 1): 2}:
         raise Wrong("each word is counted once, however often it occurs", tried={"words": words},
-                    got=got, expected=want, likely="add `times`, not 1")
+                    got=str(got), expected=str(want), likely="add `times`, not 1")
     if got != want:
-        raise Wrong("the counts of the pairs are wrong", tried={"words": words}, got=got,
-                    expected=want, likely="pairs of neighbors, in order: (1, 2) is not (2, 1)")
+        raise Wrong("the counts of the pairs are wrong", tried={"words": words}, got=str(got),
+                    expected=str(want), likely="pairs of neighbors, in order: (1, 2) is not (2, 1)")
 
 
 def check_join(student):
@@ -44,7 +44,7 @@ def check_join(student):
         if got != want:
             likely = "of overlapping pairs the left one is joined, and its two ids are gone then"
             raise Wrong("join gives the wrong ids", tried={"word": word, "pair": pair, "new": 9},
-                        got=got, expected=want,
+                        got=str(got), expected=str(want),
                         likely=likely if pair == (7, 7) else "every pair, and nothing but the pair")
 
 
@@ -53,13 +53,15 @@ def check_order(student):
     for words in {(5, 6): 2, (3, 4): 2}, {(3, 6): 2, (3, 4): 2}:
         got, want = list(map(tuple, call(student.learn, words, 2, 10))), sorted(words)
         if len(set(got)) < len(got):
-            raise Wrong("the same pair is learned twice", tried={"words": words}, got=got,
-                        expected=want, likely="after a merge the words hold the new token: count "
-                                              "on the joined words")
+            raise Wrong("the same pair is learned twice", tried={"words": words}, got=str(got),
+                        expected=str(want), likely="after a merge the words hold the new token: "
+                                              "count on the joined words")
         if got != want:
             raise Wrong("of pairs that occur equally often the wrong one is joined first",
-                        tried={"words": words, "wanted": 2, "first": 10}, got=got, expected=want,
-                        likely="a tie goes to the smaller ids, left id first: compare (-count, pair)")
+                        tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
+                        expected=str(want),
+                        likely="a tie goes to the smaller ids, left id first: compare (-count, "
+                               "pair)")
 
 
 def check_ids(student):
@@ -68,9 +70,10 @@ def check_ids(student):
     got, want = list(map(tuple, call(student.learn, words, 2, 10))), [(1, 1), (10, 10)]
     if got != want:
         raise Wrong("the merges of (1, 1, 1, 1) are wrong",
-                    tried={"words": words, "wanted": 2, "first": 10}, got=got, expected=want,
-                    likely="merge i becomes the token first + i: the first one is 10, and its words "
-                           "are\nthen (10, 10)")
+                    tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
+                    expected=str(want),
+                    likely="merge i becomes the token first + i: the first one is 10, and its "
+                           "words are\nthen (10, 10)")
 
 
 def check_stop(student):
@@ -83,7 +86,7 @@ def check_stop(student):
             likely = ("a pair that occurs once is not worth a token: stop at counts below 2"
                       if len(got) > len(want) and wanted == 5 else "stop after `wanted` merges")
             raise Wrong("learning does not stop where it should",
-                        tried={"words": words, "wanted": wanted}, got=got, expected=want,
+                        tried={"words": words, "wanted": wanted}, got=str(got), expected=str(want),
                         likely=likely)
 
 
@@ -112,8 +115,8 @@ def check_encode(student):
                       "further left" if got[:1] == [11] and len(word) > 2
                       else "repeat until no merge fits; merges[i] becomes first + i")
             raise Wrong("a word is encoded wrongly",
-                        tried={"word": word, "merges": merges, "first": 10}, got=got,
-                        expected=want, likely=likely)
+                        tried={"word": word, "merges": merges, "first": 10}, got=str(got),
+                        expected=str(want), likely=likely)
 
 
 def check_encode_text(student):
@@ -124,7 +127,7 @@ def check_encode_text(student):
         got, want = list(call(student.encode, word, merges, 256)), fast.apply(word, ranks)
         if got != want:
             raise Wrong(f"{bytes(word).decode()!r} is encoded wrongly", tried={"word": word},
-                        got=got, expected=want,
+                        got=str(got), expected=str(want),
                         likely="of all merges that fit, the one with the smallest rank comes next")
 
 
@@ -138,7 +141,8 @@ def check_decode(student):
             likely = ("left part first" if sorted(got) == sorted(want) else
                       "a merge may be made of merges: go on until only ids below `first` are left")
             raise Wrong("decode gives the wrong ids",
-                        tried={"ids": ids, "merges": merges, "first": 10}, got=got, expected=want,
+                        tried={"ids": ids, "merges": merges, "first": 10}, got=str(got),
+                        expected=str(want),
                         likely=likely)
 
 
@@ -172,8 +176,9 @@ EXERCISE = Exercise(
          "一对的次数是它所在各词的 times 之和。次数相同取较小的一对：即 (-count, pair) 的最小者。"
          "merges[i] 对应的新 id 是 first + i，学习和编码时都一样。"),
         ("encode: ranks = {pair: i for i, pair in enumerate(merges)}; while some neighbors are in "
-         "ranks, pair = min(those, key=ranks.get) and word = join(word, pair, first + ranks[pair]). "
-         "decode: an id below first stands for itself, any other for decode of its two parts.",
+         "ranks, pair = min(those, key=ranks.get) and word = join(word, pair, first + "
+         "ranks[pair]). decode: an id below first stands for itself, any other for decode of its "
+         "two parts.",
          "encode：令 ranks = {pair: i}；只要还有相邻对在 ranks 中，就取 min(这些对, key=ranks.get)，"
          "并做 word = join(word, pair, first + ranks[pair])。decode：小于 first 的 id 就是它自己，"
          "其余的 id 递归展开它的两部分。"),

@@ -62,7 +62,8 @@ def check_steps(student):
     want, _ = ops.attention(*arrays, causal=True)
     for t in range(6):
         expect(f"y of token {t}, token by token", y[t], want[t], tried={"length": t},
-               likely=f"token {t} looks at rows 0 to {t}: itself too, and no row that is not filled")
+               likely=f"token {t} looks at rows 0 to {t}: itself too, and no row that is not "
+                      f"filled")
 
 
 def check_unfilled(student):
@@ -85,8 +86,8 @@ def check_prompt(student):
            likely="token t of the new ones may not look at those after it: causal")
     y, *_ = in_portions(student, arrays, [2, 3])
     expect("y of 2 tokens and then 3", y, want,
-           likely="new token t stands at row length + t, and sees rows 0 to length + t: the mask is "
-                  "shifted\nby length")
+           likely="new token t stands at row length + t, and sees rows 0 to length + t: the mask "
+                  "is shifted\nby length")
 
 
 def check_heads(student):
@@ -141,8 +142,8 @@ EXERCISE = Exercise(
          "new token t stands at row length + t and sees rows 0 ... length + t.",
          "令 end = length + T，已填好的行是 keys[:end]。键比查询多；"
          "第 t 个新词元位于第 length + t 行，能看到第 0 到 length + t 行。"),
-        ("attention in nanollm/ops/attention.py takes S keys and T queries, and with causal=True the "
-         "queries are the last T positions: y, _ = attention(q, keys[:end], values[:end], "
+        ("attention in nanollm/ops/attention.py takes S keys and T queries, and with causal=True "
+         "the queries are the last T positions: y, _ = attention(q, keys[:end], values[:end], "
          "heads=heads, causal=True).",
          "nanollm/ops/attention.py 里的 attention 允许 S 个键配 T 个查询；causal=True 时，"
          "查询就是最后 T 个位置：y, _ = attention(q, keys[:end], values[:end], heads=heads, "

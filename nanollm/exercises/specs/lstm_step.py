@@ -6,7 +6,9 @@ from nanollm import gradcheck, ops
 from nanollm.exercises.spec import Exercise, Wrong, call, expect, pair
 
 NAMES = "x", "h", "c", "w", "u", "b"
-GATES = "input gate i", "forget gate f", "candidate g", "output gate o"
+GATES = {"output gate o": "da_o = dh tanh(c') o (1 - o)",
+         "forget gate f": "da_f = dc c f (1 - f), with the old c",
+         "candidate g": "da_g = dc i (1 - g²)", "input gate i": "da_i = dc g i (1 - i)"}
 
 
 def inputs(B=2, E=3, H=2, dtype="float64", seed=0):
@@ -30,9 +32,10 @@ def check_gates(student):
             ((40, -40, 40, 40), 0.5, 1.0, "with i open and f closed c' is g: it is c' = f c + i g"),
             ((-40, 40, 40, 40), 0.5, 0.5, "with f open and i closed the cell stays as it was: "
                                           "look at\nthe order i, f, g, o"),
-            ((-40, -40, 40, 40), 0.5, 0.0, "with i and f closed nothing is kept and nothing written"),
-            ((40, -40, -40, 40), 0.5, -1.0, "g goes through tanh, between -1 and 1; a sigmoid would "
-                                            "give 0")):
+            ((-40, -40, 40, 40), 0.5, 0.0, "with i and f closed nothing is kept and nothing "
+                                           "written"),
+            ((40, -40, -40, 40), 0.5, -1.0, "g goes through tanh, between -1 and 1; a sigmoid "
+                                            "would give 0")):
         b = np.array(open_gates, float)
         (h, c_new), _ = step(student, zero, zero, np.array([[c]]), np.zeros((1, 4)),
                              np.zeros((1, 4)), b)
@@ -54,6 +57,31 @@ def check_forward(student):
     tried = dict(zip(NAMES, arrays))
     expect("the new cell c'", c, want_c, tried=tried, likely="all of a = x w + h u + b")
     expect("the new state h'", h, want_h, tried=tried)
+
+
+def check_each_gate(student):
+    "the gradient of each gate: db, quarter by quarter"
+    arrays, H = inputs(), 2
+    (h, c), saved = step(student, *arrays)
+    dh, dc = np.random.default_rng(3).standard_normal((2, *h.shape))
+    *_, db = call(student.lstm_step_backward, (dh, dc), saved)
+    _, kept = ops.lstm(arrays[0][:, None], *arrays[1:])
+    want = ops.lstm_backward((np.zeros_like(dh)[:, None], dh, dc), kept)[5]
+    if np.shape(db) != want.shape:
+        raise Wrong("db has the wrong shape", got=f"shape {np.shape(db)}",
+                    expected=f"shape {want.shape}")
+    wrong = [gate for gate, n in zip(GATES, (3, 1, 2, 0))
+             if not np.allclose(db[n * H:(n + 1) * H], want[n * H:(n + 1) * H])]
+    if not wrong:
+        return
+    likely = [GATES[gate] for gate in wrong]
+    if len(wrong) == 4:
+        likely = ["db is the sum of da over the rows of the batch, no mean"]
+    elif len(wrong) == 3 and wrong[0] == "forget gate f":
+        likely = ["what they have in common: dc ← dc + dh o (1 - tanh²(c')), from the saved "
+                  "tanh(c')"]
+    raise Wrong(f"the gradient of the {', the '.join(wrong)} is wrong", got=db, expected=want,
+                tried="db; its quarters belong to i, f, g, o", likely=likely)
 
 
 def check_gradients(student):
@@ -119,21 +147,21 @@ EXERCISE = Exercise(
     name="lstm_step", title="One step of an LSTM, forward and backward", group="pieces",
     notebook="08_recurrence", page="nanollm/exercises/pages/lstm_step.py",
     blanks=("lstm_step", "lstm_step_backward"),
-    checks=(check_gates, check_forward, check_saved, check_gradients, check_only_c, check_float32,
-            check_chain),
+    checks=(check_gates, check_forward, check_saved, check_each_gate, check_only_c,
+            check_gradients, check_float32, check_chain),
     hints=(
         ("Forward: one product gives all four pre-activations; cut them into quarters. Backward: "
          "the cell's gradient has two sources, what comes along the cell (dc) and what comes from "
          "h' (dh). Add them first; everything else follows from that sum.",
          "前向：一次矩阵乘法得到四个门的预激活值，再切成四份。反向：细胞状态的梯度有两个来源，"
          "一个沿细胞传来 (dc)，一个来自 h' (dh)。先把它们加起来，其余都由这个和推出。"),
-        ("dc ← dc + dh ⊙ o ⊙ (1 - tanh²(c')). Each gate's gradient is (what it was multiplied with) "
-         "times its own slope: σ' = s (1 - s), tanh' = 1 - t², both from the saved outputs.",
+        ("dc ← dc + dh ⊙ o ⊙ (1 - tanh²(c')). Each gate's gradient is (what it was multiplied "
+         "with) times its own slope: σ' = s (1 - s), tanh' = 1 - t², both from the saved outputs.",
          "dc ← dc + dh ⊙ o ⊙ (1 - tanh²(c'))。每个门的梯度是（与它相乘的量）乘以它自己的导数："
          "σ' = s (1 - s)，tanh' = 1 - t²，都用保存下来的输出值计算。"),
-        ("da = concatenate((dc g i (1 - i), dc c f (1 - f), dc i (1 - g²), dh tanh(c') o (1 - o))); "
-         "then da @ w.T, da @ u.T, dc * f, x.T @ da, h.T @ da, da.sum(axis=0). c and h here are the "
-         "old ones, from before the step.",
+        ("da = concatenate((dc g i (1 - i), dc c f (1 - f), dc i (1 - g²), dh tanh(c') o (1 - "
+         "o))); then da @ w.T, da @ u.T, dc * f, x.T @ da, h.T @ da, da.sum(axis=0). c and h here "
+         "are the old ones, from before the step.",
          "da = concatenate((dc g i (1 - i), dc c f (1 - f), dc i (1 - g²), dh tanh(c') o (1 - o)))；"
          "然后依次返回 da @ w.T、da @ u.T、dc * f、x.T @ da、h.T @ da、da.sum(axis=0)。"
          "这里的 c 和 h 是这一步之前的旧值。"),

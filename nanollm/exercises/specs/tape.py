@@ -18,7 +18,7 @@ def gradient(tape, loss, wrt, likely, **settings):
         raise Wrong("a gradient is not found, though the loss depends on the tensor",
                     got=f"InputError: {error}", tried=str(tape), likely=likely) from None
     if not (isinstance(grads, list | tuple) and len(grads) == len(wrt)):
-        raise Wrong("gradient does not return one array for each tensor asked for", got=grads,
+        raise Wrong("gradient does not return one array for each tensor asked for", got=str(grads),
                     expected=f"a list of {len(wrt)} arrays")
     return grads
 
@@ -51,12 +51,13 @@ def check_lines(student):
     if len(tape.lines) != 2:
         raise Wrong("the tape has the wrong number of lines", got=len(tape.lines), expected=2,
                     tried="mul and add inside the block, one more add behind it",
-                    likely="append one Line to the open tape for each op; none where no tape is open")
+                    likely="append one Line to the open tape for each op; none where no tape is "
+                           "open")
     line = tape.lines[0]
     for part, want in ("op", "mul"), ("inputs", (a, b)), ("outputs", (y,)):
         got = getattr(line, part)
         if got != want:
-            raise Wrong(f"the {part} of the first line are wrong", got=got, expected=want,
+            raise Wrong(f"the {part} of the first line are wrong", got=str(got), expected=str(want),
                         likely="the tensors themselves, not copies and not their data: the tape "
                                "knows\na tensor by its identity")
 
@@ -71,7 +72,8 @@ def check_innermost(student):
     if (len(outer.lines), len(inner.lines)) != (1, 1):
         raise Wrong("an op inside two tapes is written on the wrong one",
                     got=f"{len(outer.lines)} lines outside, {len(inner.lines)} inside",
-                    expected="1 and 1", likely="the innermost open tape is the last: _open.get()[-1]")
+                    expected="1 and 1", likely="the innermost open tape is the last: "
+                                               "_open.get()[-1]")
 
 
 def check_by_hand(student):
@@ -111,7 +113,8 @@ def check_again(student):
                likely=likely)
     gradient(tape, loss, [x], likely, tear=True)
     if tape.lines:
-        raise Wrong("with tear=True lines are left", got=f"{len(tape.lines)} lines", expected="none",
+        raise Wrong("with tear=True lines are left", got=f"{len(tape.lines)} lines",
+                    expected="none",
                     likely="take each line off the tape's own list")
 
 
@@ -173,9 +176,10 @@ def expect_error(tape, loss, wrt, what):
     except InputError:
         return
     except Exception as error:
-        raise Wrong(f"{what}, and the error does not say so", got=f"{type(error).__name__}: {error}",
+        raise Wrong(f"{what}, and the error does not say so",
+                    got=f"{type(error).__name__}: {error}",
                     expected="InputError") from None
-    raise Wrong(f"{what}, and no error is raised", got=got, expected="InputError",
+    raise Wrong(f"{what}, and no error is raised", got=str(got), expected="InputError",
                 likely="the docstring says when it is raised")
 
 
@@ -241,14 +245,14 @@ EXERCISE = Exercise(
          "apply：查到算子，用数组运行它，把结果包成 Tensor；如果有打开的 tape，就追加一个 Line。"
          "gradient：用一个从 id(张量) 到梯度的字典，起点是 loss；从最后一行往前走。"),
         ("At each line: take the gradients of its outputs from the dict (zeros for a missing one; "
-         "skip the line if all are missing), call line.backward(dy, line.saved), and add each dx to "
-         "what is known of its input. One output: dy is an array, several: a tuple.",
+         "skip the line if all are missing), call line.backward(dy, line.saved), and add each dx "
+         "to what is known of its input. One output: dy is an array, several: a tuple.",
          "对每一行：从字典取出各输出的梯度（缺的补零；全都缺就跳过这一行），调用 "
          "line.backward(dy, line.saved)，再把每个 dx 加到对应输入已有的梯度上。"
          "只有一个输出时 dy 是数组，多个时是元组。"),
-        ("grads = {id(loss): kernels.ones(loss.shape, loss.dtype)} with kernels = backend.module(); "
-         "grads[id(x)] = dx if id(x) is new else kernels.add(known, dx)[0]; in the end [grads[id(t)] "
-         "for t in wrt], and InputError for a t that is not there.",
+        ("grads = {id(loss): kernels.ones(loss.shape, loss.dtype)} with kernels = "
+         "backend.module(); grads[id(x)] = dx if id(x) is new else kernels.add(known, dx)[0]; in "
+         "the end [grads[id(t)] for t in wrt], and InputError for a t that is not there.",
          "grads = {id(loss): kernels.ones(loss.shape, loss.dtype)}，其中 kernels = backend.module()；"
          "若 id(x) 是新的则 grads[id(x)] = dx，否则 kernels.add(known, dx)[0]；"
          "最后返回 [grads[id(t)] for t in wrt]，缺哪个 t 就抛 InputError。"),
