@@ -180,7 +180,8 @@ def learn(args, task):
         print(f"best after epoch {metrics['best_epoch']}: validation error {metrics['error']:.4f}, "
               f"loss {metrics['val_loss']:.4f}; {metrics['epochs']} epochs, {minutes} min {seconds}"
               f" s\nmeasure it  {program()} fit {task.name} --evaluate "
-              f"{shlex.quote(str(t.folder))}")
+              f"{shlex.quote(str(t.folder))}\nask it      {program()} fit {task.name} --run "
+              f"{shlex.quote(str(t.folder))} --try TEXT")
     return 0
 
 

@@ -22,7 +22,8 @@ Backward    Backpropagation through time: the loop over t is a network of T laye
             Why it forgets: dh_{t-1} = (dh_t ⊙ (1 - h_t²)) uᵀ, so n steps back is a product of n
             Jacobians, and |dh_{t-n}| ≤ σⁿ |dh_t|, where σ is u's largest singular value. With σ < 1
             the gradient vanishes exponentially: the loss cannot tell what the distant past should
-            have been. With σ > 1 it may explode, and clipping helps. The LSTM helps against both.
+            have been. With σ > 1 it may explode, and clipping helps. The LSTM helps against both:
+            nanollm/vanishing.py measures it.
 
 Source      Elman 1990, Finding Structure in Time; through time: Werbos 1990; vanishing gradients:
             Pascanu, Mikolov & Bengio 2013 (arXiv 1211.5063), section 2.1
