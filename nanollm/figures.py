@@ -3,6 +3,7 @@
     figures.use_style()                         once, at the top of a notebook
     with figures.picture(path) as axes:         a picture that is saved, without a notebook
     figures.matrix(axes, p, rows, columns)      numbers as shades: attention, confusion, gradients
+    figures.strips(axes, {"words": words})      a text cut into tokens, as boxes in a row
     figures.slider(draw, x=(0.0, 2.0, 0.1))     a picture that changes with x, where widgets run
 
 Colors are Okabe and Ito's, which people who do not tell red from green can tell apart; COLORS are
@@ -104,6 +105,29 @@ def matrix(axes, x, rows=None, columns=None, *, signed=False, numbers=None, most
     if bar:
         axes.figure.colorbar(image, ax=axes, shrink=0.9).outline.set_visible(False)
     return image
+
+
+def strips(axes, rows):
+    """Draw one text cut in different ways, a row for each: {name: [pieces of the text]}."""
+    from matplotlib.patches import Rectangle
+    rows = {f"{name}: {len(pieces)}": list(map(visible, pieces)) for name, pieces in rows.items()}
+    gap, most = 0.3, max(sum(map(len, pieces)) + 0.3 * len(pieces) for pieces in rows.values())
+    axes.set(xlim=(0, most), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
+    axes.figure.draw_without_rendering()            # now the axes have their width
+    size = min(15, axes.get_window_extent().width * 72 / axes.figure.dpi / most / 0.62)
+    for y, pieces in enumerate(rows.values()):
+        x = 0
+        for i, piece in enumerate(pieces):
+            axes.add_patch(Rectangle((x, y - 0.36), len(piece) + 0.1, 0.72, linewidth=0,
+                                     facecolor=COLORS[i % 3], alpha=0.25))
+            axes.text(x + len(piece) / 2, y, piece, family="monospace", fontsize=size, ha="center",
+                      va="center")
+            x += len(piece) + gap
+    axes.set_yticklabels(rows)
+    axes.grid(False)
+    axes.tick_params(left=False)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([])
 
 
 def visible(token):
