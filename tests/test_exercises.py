@@ -1,13 +1,21 @@
 """The exercises: solved pages pass, empty ones are told so, mistakes by their kind."""
 
+import dataclasses
 import functools
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 import mistakes
 from mistakes.__main__ import in_a_process
-from nanollm.exercises import catalog
+from nanollm.checkout import ROOT
+from nanollm.cli import main
+from nanollm.exercises import catalog, isolated, stubs
+from nanollm.exercises.examine import examine
 
 ROWS = [(group, n, *row) for group in mistakes.GROUPS
         for n, row in enumerate(mistakes.rows(group))]
@@ -51,3 +59,199 @@ def test_every_exercise_has_three_hints_in_two_languages(name):
     for english, chinese in hints:
         assert english and not re.search("[\u4e00-\u9fff]", english)
         assert re.search("[\u4e00-\u9fff]", chinese)
+
+
+# ---- bad input: one clear message each
+
+START = stubs.make(catalog.load("dropout"))
+SOLVED = stubs.page(catalog.load("dropout"))
+LINE = "return x * keep / (1 - rate), (keep, rate)"
+MASK = "return rng.random(shape, np.float32) >= rate"
+
+BAD = {
+    "a syntax error":
+        (LINE, "return (x * keep / (1 - rate), (keep, rate)",
+         r"dropout\.py:\d+: SyntaxError: '\(' was never closed\n +return \(x.*\n +\^"),
+    "a wrong indent": (LINE, "  " + LINE, r"dropout\.py:\d+: IndentationError: unexpected indent"),
+    "an import that fails":
+        ("import numpy as np", "import numpy as np\nimport json.nothing",
+         r"raises ModuleNotFoundError.*\n +dropout\.py:\d+:  import json\.nothing"),
+    "an unknown name": (LINE, "return z", r"raises NameError: name 'z'.*\n.* in dropout:  return z"),
+    "a changed signature":
+        ("def dropout(x, keep, *, rate)", "def dropout(x, keep, rate)",
+         r"the signature of dropout was changed .*\n +got +def dropout\(x, keep, rate\):"
+         r"\n +expected +def dropout\(x, keep, \*, rate\):"),
+    "a missing function":
+        ("def dropout_backward", "def backward", "has no function dropout_backward"),
+    "an answer that is printed":
+        (LINE, "print(x * keep / (1 - rate))", "dropout prints its answer and returns nothing"),
+    "nothing returned": (LINE, LINE.replace("return", "y ="), "dropout returns nothing"),
+    "y without saved": (LINE, "return x * keep / (1 - rate)", r"not return a pair \(y, saved\)"),
+    "saved that is no tuple":
+        (LINE, LINE.replace("(keep, rate)", "[keep, rate]"), "not return a pair.*a list of 2"),
+    "a gradient that is no tuple":
+        ("return dy * keep / (1 - rate), None", "return dy * keep / (1 - rate)",
+         "dropout_backward returns ndarray, not a tuple"),
+    "an input that is modified":
+        (LINE, "x *= keep / (1 - rate)\n    return x, (keep, rate)",
+         r"dropout changes its input x.*`x -= \.\.\.`"),
+    "float64 for float32":
+        (LINE, "y = np.zeros(x.shape)\n    y[:] = x * keep / (1 - rate)\n    "
+         "return y, (keep, rate)", "wrong dtype.*float64.*float32"),
+    "the library's own op":
+        ("import numpy as np", "import numpy as np\nfrom nanollm.ops import dropout as theirs",
+         r"imports dropout from nanollm\.ops: the library's own answer"),
+    "the library's own kernel":
+        (LINE, "import kernels.cpu\n    " + LINE, r"imports kernels\.cpu: the library's own"),
+    "the library by another way":
+        (LINE, 'return __import__("nanollm.ops").ops.dropout(x, keep, rate=rate)',
+         "imports __import__ from builtins"),
+    "another library":
+        ("import numpy as np", "import numpy as np\nimport torch", "imports torch.*with NumPy"),
+    "exit": (LINE, "exit()", r"raises SystemExit.*leave exit\(\) out"),
+    "a question": (LINE, "input()", "raises EOFError: input.. waits for a keyboard"),
+    "endless recursion":
+        (LINE, "return dropout(x, keep, rate=rate)", "calls itself without end"),
+    "a random mask of one's own":
+        (MASK, "check_rate(rate)\n    return np.random.random(shape) >= rate",
+         "two generators of one seed give different masks"),
+    "no text": ("Dropout", "\0", "is no Python text|null bytes"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_one_clear_message(what, tmp_path):
+    old, new, regex = BAD[what]
+    assert old in SOLVED
+    path = tmp_path / "dropout.py"
+    path.write_text(SOLVED.replace(old, new), "utf-8")
+    wrong = [v for v in examine(catalog.load("dropout"), path) if v.state == "wrong"]
+    assert re.search(regex, wrong[0].message, re.DOTALL), wrong[0].message
+    assert len(wrong[0].message.splitlines()) <= 15
+    for line in ("Traceback", "nanollm/exercises", "examine.py", "of_ops.py"):
+        assert line not in wrong[0].message
+
+
+def test_a_file_that_is_not_utf8_is_told(tmp_path):
+    path = tmp_path / "dropout.py"
+    path.write_bytes(b"# \xe9\n" + SOLVED.encode())
+    assert "is not UTF-8" in next(examine(catalog.load("dropout"), path)).message
+
+
+@pytest.mark.parametrize("line, regex", [
+    ("while True:\n        x = x + 0", r"stopped after 2 s: an endless loop.*\n"
+     r"  it was at dropout\.py:\d+ in dropout:  (while True:|x = x \+ 0)"),
+    ("import os; os._exit(0)", r"Python ended in the middle of this check \(exit code 0\)"),
+    ("import ctypes; ctypes.string_at(0)", r"Python ended in the middle of this check"),
+    ("import sys; sys.exit(3)", "raises SystemExit"),
+    (LINE, None),
+], ids=["endless loop", "os._exit", "crash", "sys.exit", "right"])
+def test_a_process_of_its_own_survives(line, regex, tmp_path):
+    path = tmp_path / "dropout.py"
+    path.write_text(SOLVED.replace(LINE, line), "utf-8")
+    exercise = dataclasses.replace(catalog.load("dropout"), limit=2)
+    report = isolated.check(exercise, path)
+    assert len(report.verdicts) == len(exercise.checks)
+    if regex is None:
+        assert report.complete and report.first is None
+    else:
+        assert report.passed == 0 or "SystemExit" in regex
+        assert re.search(regex, report.first.message), report.first.message
+
+
+# ---- the command line
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder of a student who has started nothing."""
+    monkeypatch.setenv("NANOLLM_EXERCISES", str(tmp_path / "exercises"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "exercises"
+
+
+def run(*words):
+    return main(["exercise", *words])
+
+
+def test_a_student_starts_checks_and_passes(folder, capsys):
+    assert run("start", "dropout") == 0
+    out = capsys.readouterr().out
+    assert "exercises/dropout.py: Dropout\n" in out and "exercise check dropout" in out
+    assert (folder / "dropout.py").read_text("utf-8") == START
+    assert run("check", "dropout") == 1
+    out = capsys.readouterr().out
+    assert out == ("exercises/dropout.py: not written yet: keep, dropout, dropout_backward\n")
+    (folder / "dropout.py").write_text(SOLVED.replace(" / (1 - rate), None", ", None"), "utf-8")
+    assert run("check") == 1
+    out = capsys.readouterr().out
+    assert out.startswith("exercises/dropout.py: 6 of 8 checks pass\n")
+    assert "the division by 1 - rate is missing in the backward" in out
+    run("list")
+    assert re.search(r"dropout +Dropout +11_transformer +6 of 8 checks\n", capsys.readouterr().out)
+    (folder / "dropout.py").write_text(SOLVED, "utf-8")
+    run("list")
+    assert "changed since (6 of 8 checks)" in capsys.readouterr().out
+    assert run("check", "--all", "--json", "scores.json") == 0
+    assert re.search(r"dropout +8 +8 +passed", capsys.readouterr().out)
+    sheet = json.loads(open("scores.json").read())
+    assert sheet["passed"] == sheet["of"] == 1
+    assert sheet["exercises"][0]["exercise"] == "dropout"
+    assert {c["state"] for c in sheet["exercises"][0]["checks"]} == {"passed"}
+    run("list")
+    assert re.search(r"dropout .* passed\n", capsys.readouterr().out)
+
+
+def test_start_overwrites_nothing(folder, capsys):
+    run("start", "dropout")
+    (folder / "dropout.py").write_text("mine", "utf-8")
+    assert run("start", "dropout") == 2
+    assert "is left alone; --again" in capsys.readouterr().err
+    assert run("start", "dropout", "--again") == run("start", "dropout", "--again") == 0
+    assert (folder / "dropout.1.old").read_text("utf-8") == "mine"
+    assert (folder / "dropout.2.old").read_text("utf-8") == START
+    assert (folder / "dropout.py").read_text("utf-8") == START
+
+
+def test_hints_go_on_by_one_and_the_solution_is_behind_a_switch(folder, capsys):
+    hints = catalog.load("dropout").hints
+    for level in 1, 2, 3, 3:
+        assert run("hint", "dropout") == 0
+        out = capsys.readouterr().out
+        assert f"hint {level} of 3" in out and hints[level - 1][0].split()[0] in out
+    assert "the last one" in out
+    run("hint", "dropout", "--level", "1", "--language", "zh")
+    assert hints[0][1][:8] in capsys.readouterr().out
+    assert run("solution", "dropout") == 2
+    streams = capsys.readouterr()
+    assert "--teacher" in streams.err and not streams.out
+    assert run("solution", "dropout", "--teacher") == 0
+    assert SOLVED in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words, message", [
+    (["start", "sofmax"], "there is no exercise 'sofmax'; did you mean softmax?"),
+    (["check", "nothing"], "there is no exercise 'nothing'"),
+    (["check"], "no exercise is started"),
+    (["check", "--all"], "no exercise is started"),
+    (["check", "softmax"], "exercise start softmax"),
+    (["check", "softmax", "--all"], "not both"),
+    (["hint", "softmax", "--level", "4"], "invalid choice"),
+])
+def test_bad_words_are_one_line_and_exit_code_2(words, message, folder, capsys):
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_plain_pytest_does_the_same_checks(folder):
+    run("start", "dropout")
+    (folder / "dropout.py").write_text(SOLVED.replace(LINE, LINE.replace("keep /", "~keep /")),
+                                       "utf-8")
+    result = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                             str(folder)], capture_output=True, text=True, encoding="utf-8",
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert result.returncode == 1
+    assert "the mask is the wrong way round: True is kept" in result.stdout
+    assert "dropout: dropout: values" in result.stdout and "4 failed, 4 passed" in result.stdout
+    for line in ("Traceback", "site-packages", "of_ops.py", "examine.py", "collect.py"):
+        assert line not in result.stdout

@@ -1,5 +1,8 @@
 """exercise: write the book's pages yourself, and be told what is wrong. Nothing is sent anywhere."""
 
+import re
+import unicodedata
+
 from nanollm.cli.options import program, table
 from nanollm.errors import InputError
 
@@ -103,10 +106,13 @@ def summary(report):
 def told(report):
     """A report as a student reads it: a line a check, then what to mend first."""
     from nanollm.exercises import sheet
-    from nanollm.exercises.examine import PASSED
+    from nanollm.exercises.examine import EMPTY, PASSED
+    file = sheet.shown(sheet.path(report.name))
+    if all(v.state == EMPTY for v in report.verdicts):
+        return f"{file}: {report.first.message}"
     marks = [(f"  {'ok' if v.state == PASSED else v.state}", v.title) for v in report.verdicts]
     width = max(len(mark) for mark, _ in marks)
-    lines = [f"{sheet.shown(sheet.path(report.name))}: {report.passed} of {len(marks)} checks pass",
+    lines = [f"{file}: {report.passed} of {len(marks)} checks pass",
              *(f"{mark:{width}}  {title}" for mark, title in marks)]
     if not report.complete:
         lines += ["", f"{report.first.title}:", *(
@@ -121,11 +127,24 @@ def run_hint(args):
     level = args.level or min(asked + 1, len(exercise.hints))
     english, chinese = exercise.hints[level - 1]
     print(f"{exercise.name}, hint {level} of {len(exercise.hints)}\n\n"
-          f"{chinese if args.language == 'zh' else english}")
+          f"{wrapped(chinese if args.language == 'zh' else english)}")
     if not args.level and asked == len(exercise.hints):
         print(f"\nThat is the last one. A teacher has `exercise solution {exercise.name}`.")
     sheet.folder().mkdir(parents=True, exist_ok=True)
     sheet.keep(exercise.name, hints=max(level, asked))
+
+
+def wrapped(text, width=88):
+    """A text in lines of at most `width` columns; a Chinese character takes two."""
+    lines, room = [""], width
+    for piece in re.findall(r"\n|[!-~]+ ?|[^!-~\n][，。；：、）]*", text):
+        columns = sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in piece)
+        if piece == "\n" or columns > room + piece.endswith(" "):
+            lines.append("")
+            room = width
+        lines[-1] += piece.strip("\n")
+        room -= columns
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def run_solution(args):

@@ -1,5 +1,6 @@
 """Which exercises there are: the files of specs/, each imported when it is asked for."""
 
+import difflib
 import importlib
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def names():
 def load(name):
     """The Exercise of this name. Raises InputError if there is none."""
     if name not in names():
-        near = [known for known in names() if name.lower() in known or known in name.lower()]
+        near = difflib.get_close_matches(name.lower(), names(), n=3)
         raise InputError(f"there is no exercise {name!r}" + (
             f"; did you mean {' or '.join(near)}?" if near
             else "; `python -m nanollm exercise list` lists them"))

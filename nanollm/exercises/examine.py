@@ -4,7 +4,7 @@ What can be said without running the file is said first: syntax, missing functio
 signatures, imports of the answer. Then each check runs. An exception that passed through the
 student's file is told with the student's own lines; there is never a traceback through ours.
 
-    python -m nanollm.exercises.examine NAME FILE OUT      isolated.py calls this
+    python -m nanollm.exercises.examine NAME FILE OUT SECONDS       isolated.py calls this
 """
 
 import ast
@@ -178,11 +178,15 @@ def run(check, student, path):
 @contextlib.contextmanager
 def quiet():
     """Inside, what is printed is kept, warnings are not shown, and input() finds nothing."""
-    printed = io.StringIO()
+    printed, keyboard = io.StringIO(), sys.stdin
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()), \
             warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield printed
+        sys.stdin = io.StringIO()
+        try:
+            yield printed
+        finally:
+            sys.stdin = keyboard
 
 
 def told(error, path, printed):
@@ -240,9 +244,9 @@ def compiler(message):
     return ["  " + line for line in kept[:14]]
 
 
-def main(name, path, out):
-    """Write one JSON line a verdict to `out`, the last one even if time runs out."""
-    exercise, path = catalog.load(name), Path(path)
+def main(name, path, out, limit):
+    """Write one JSON line a verdict to `out`; if time runs out, the last one says so."""
+    exercise, path, limit = catalog.load(name), Path(path), float(limit)
     with open(out, "w", encoding="utf-8") as sink:
         done = []
 
@@ -253,11 +257,11 @@ def main(name, path, out):
 
         def out_of_time():
             put(Verdict(title(exercise.checks[min(len(done), len(exercise.checks) - 1)]), WRONG,
-                        overtime(exercise, path, main_thread)))
+                        overtime(limit, path, main_thread)))
             os._exit(OVERTIME)
 
         main_thread = threading.main_thread().ident
-        watch = threading.Timer(exercise.limit, out_of_time)
+        watch = threading.Timer(limit, out_of_time)
         watch.daemon = True
         watch.start()
         for verdict in examine(exercise, path):
@@ -265,9 +269,9 @@ def main(name, path, out):
         watch.cancel()
 
 
-def overtime(exercise, path, thread):
+def overtime(limit, path, thread):
     """What is said of a file that does not end: where it was."""
-    lines = [f"stopped after {exercise.limit:g} s: an endless loop, or far too slow"]
+    lines = [f"stopped after {limit:g} s: an endless loop, or far too slow"]
     frame = sys._current_frames().get(thread)
     while frame is not None:
         if frame.f_code.co_filename == str(path):

@@ -37,8 +37,9 @@ class Report:
 
     @property
     def first(self):
-        """The first verdict that is not PASSED, or None."""
-        return next((v for v in self.verdicts if v.state != PASSED), None)
+        """The verdict to be read first: a wrong one before one that is not written; or None."""
+        failed = [v for v in self.verdicts if v.state != PASSED]
+        return next((v for v in failed if v.state == WRONG), failed[0] if failed else None)
 
     def json(self):
         """The report as it stands in a score sheet."""
@@ -57,7 +58,7 @@ def check(exercise, path):
     with tempfile.TemporaryDirectory(prefix="nanollm-") as folder:
         out = Path(folder) / "verdicts"
         code = run([sys.executable, "-m", "nanollm.exercises.examine", exercise.name, str(path),
-                    str(out)], environment, exercise.limit + GRACE, Path(folder) / "errors")
+                    str(out), str(exercise.limit)], environment, exercise.limit + GRACE, Path(folder) / "errors")
         lines = out.read_text("utf-8").splitlines() if out.exists() else []
         complaint = (Path(folder) / "errors").read_text("utf-8", "replace").strip()
     verdicts = [Verdict(**json.loads(line)) for line in lines]
