@@ -82,8 +82,11 @@ def owners(axes, launch, name):
     frame(axes, rows.shape[1], rows.shape[0])
     axes.set_xticks(np.arange(0, rows.shape[1], max(1, rows.shape[1] // 12)) + 0.5,
                     range(0, rows.shape[1], max(1, rows.shape[1] // 12)))
-    axes.set_yticks([] if len(rows) == 1 else np.arange(len(rows)) + 0.5,
-                    [] if len(rows) == 1 else range(len(rows)))
+    axes.set_xlabel(f"entry of {name}; color: block, number: thread of the block")
+    if len(rows) == 1:
+        axes.set_yticks([])
+    else:
+        axes.set_ylabel(f"row of {name}")
 
 
 def rounds(axes, launch, name, start):
@@ -113,6 +116,7 @@ def rounds(axes, launch, name, start):
     axes.set_yticks(np.arange(0, line + 1, 2) + 0.5,
                     ["start", *(f"round {n}" for n in range(1, len(steps) + 1))])
     axes.set_xlabel(f"entry of {name}, in shared memory")
+    axes.set_ylabel("time goes down, a wait between two rounds")
 
 
 def numbers(axes, values, line, fresh=None):
