@@ -66,7 +66,9 @@ ROWS = [
      "n with `end`|n counts"),
     ("beam", "beam_search", "len(ids) ** normalize", "len(ids)", "normalize"),
     ("beam", "beam_search", "if all(ids[-1] == end", "if any(ids[-1] == end",
-     "exact|best of all|answer"),
+     "as long as one place is not finished"),
+    ("beam", "beam_search", "[:beam]", "[:beam + sum(ids[-1:] == [end] for _, ids in kept)]",
+     "keeps one of the two places"),
 
     ("kv_cache", "attention_step_", "keys[:end], values[:end], heads", "keys, values, heads",
      "nothing was written to|not filled"),

@@ -124,6 +124,18 @@ def check_finished(student):
                    "others")
 
 
+def check_place(student):
+    "a finished answer takes up one of the places"
+    logits = probabilities({(): [0.4, 0.6, 0.0], (1,): [0.0, 0.51, 0.49], (1, 1): [0.9, 0.1, 0.0]})
+    with np.errstate(divide="ignore"):
+        got = search(student, logits, beam=2, most=3)
+    compare("with a finished answer in the beam the search goes on wrongly", got,
+            ([1, 1], float(np.log(0.6 * 0.51 * 0.9) / 3)),
+            tried="beam=2; after two tokens: end has 0.4, 1 1 has 0.306, 1 2 has 0.294",
+            likely="`end` keeps one of the two places, so that only 1 1 is continued, not 1 2; and "
+                   "the\nsearch goes on as long as one place is not finished")
+
+
 def check_length(student):
     "length normalization"
     logits = probabilities({(): [0.3, 0.7, 0.0], (1,): [0.0, 0.6, 0.4], (1, 1): [0.7, 0.3, 0.0],
@@ -153,7 +165,7 @@ def check_same(student):
     "any beam gives what nanollm/beam.py gives"
     from nanollm.beam import Search
     from nanollm.text.words import END as THEIRS
-    for seed, beam in itertools.product(range(3), (2, 3, 5)):
+    for seed, beam in itertools.product(range(8), (2, 3, 5)):
         logits, theirs = table(V=4, seed=seed), Search(1, beam, 4)
         row = [THEIRS, 1, 2, 0]                     # our token → theirs: END is 3 there
         back = np.argsort(row)
@@ -173,7 +185,7 @@ EXERCISE = Exercise(
     notebook="09_seq2seq", page="nanollm/exercises/pages/beam.py",
     blanks=("log_softmax", "beam_search"),
     checks=(check_log_softmax, check_greedy, check_scores_are_logits, check_wider, check_finished,
-            check_length, check_exact, check_same),
+            check_place, check_length, check_exact, check_same),
     hints=(
         ("Keep a list of (log P, ids). Each round: continue every beginning by every token, sort "
          "all of it together, keep the best `beam`. A finished beginning goes into the next list "
