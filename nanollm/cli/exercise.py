@@ -14,6 +14,10 @@ EXAMPLES = """examples:
 
 `pytest exercises` does the same checks. Exit code 1: a check fails.
 """
+MUSEUM = """
+The bug museum: real bugs, each in a small program of our own, to find and to mend.
+
+"""
 
 
 def add(commands):
@@ -53,8 +57,11 @@ def add(commands):
 def run_list(args):
     from nanollm.exercises import catalog, sheet
     scores = sheet.read()
-    print(table([(e.name, e.title, e.notebook, sheet.state(e.name, scores))
-                 for e in catalog.all_of_them()], ["name", "what", "notebook", "state"]))
+    found = catalog.all_of_them()
+    for title, of_museum in ("", False), (MUSEUM, True):
+        print(title + table([(e.name, e.title, e.notebook, sheet.state(e.name, scores))
+                             for e in found if (e.group == "museum") == of_museum],
+                            ["name", "what", "notebook", "state"]))
 
 
 def run_start(args):
