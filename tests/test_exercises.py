@@ -255,3 +255,13 @@ def test_plain_pytest_does_the_same_checks(folder):
     assert "dropout: dropout: values" in result.stdout and "4 failed, 4 passed" in result.stdout
     for line in ("Traceback", "site-packages", "of_ops.py", "examine.py", "collect.py"):
         assert line not in result.stdout
+
+
+@pytest.mark.parametrize("name", [n for n in catalog.names() if n.startswith("museum_")])
+def test_every_bug_of_the_museum_has_its_thread_and_its_story(name):
+    exercise = catalog.load(name)
+    assert exercise.group == "museum" and exercise.broken
+    assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+", exercise.thread)
+    words = re.findall(r"^\w+", exercise.explanation, re.MULTILINE)
+    assert words == ["Cause", "Hidden", "Found", "Repair", "Thread"]
+    assert "#" + exercise.thread.rpartition("/")[2] in exercise.explanation

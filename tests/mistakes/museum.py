@@ -69,8 +69,8 @@ ROWS = [
 
     ("museum_broadcast", "loss_of", "-y[:, None]", "-y", "shape of everything"),
     ("museum_broadcast", "loss_of", "-y[:, None]", "-y[None, :]", "shape of everything"),
-    ("museum_broadcast", "loss_of", "-y[:, None]", "-y[::-1, None]", "loss is wrong"),
-    ("museum_broadcast", "loss_of", "-y[:, None]", "y[:, None]", "loss is wrong"),
+    ("museum_broadcast", "loss_of", "-y[:, None]", "-y[::-1, None]", "prediction n belongs"),
+    ("museum_broadcast", "loss_of", "-y[:, None]", "y[:, None]", "not plus: a sign"),
     ("museum_broadcast", "loss_of", "F.mean(F.mul", "F.sum(F.mul", "sum for a mean"),
     ("museum_broadcast", "loss_of", "-y[:, None]", "-np.sort(y)[:, None]", "belongs to y"),
     ("museum_broadcast", "fit", "loss_of(w, b, x, y)",
@@ -159,7 +159,7 @@ ROWS = [
     ("museum_padding", "loss", "(each * counted).sum() / counted.sum()",
      "((each * counted).sum(axis=1) / counted.sum(axis=1)).mean()",
      "each sequence counts the same"),
-    ("museum_padding", "loss", "(each * counted).sum()", "each.sum()", "two sequences is wrong"),
+    ("museum_padding", "loss", "(each * counted).sum()", "each.sum()", "runs over all 12 places"),
     ("museum_padding", "loss", "targets != PAD", "targets > 1", "1 to 4 are text"),
     ("museum_padding", "loss", "-np.take_along_axis", "np.take_along_axis", "-log P"),
 
@@ -172,7 +172,7 @@ ROWS = [
     ("museum_nucleus", "nucleus", "keep[order] =", "keep[:] =",
      "places where they stood|back to the"),
     ("museum_nucleus", "nucleus", "argsort(-probabilities", "argsort(probabilities",
-     "tokens stay where|wrong tokens"),
+     "more than are needed"),
 
     ("museum_positions", "Model.step", "start = len(keys)", "start = 0", "after token 2"),
     ("museum_positions", "Model.step", "start = len(keys)", "start = len(keys) + 1",
@@ -210,7 +210,7 @@ ROWS = [
 """, "not shown piece by piece"),
 
     ("museum_gates", "backward", "dc * g * i * (1 - i)", "dc * i * i * (1 - i)",
-     "w of the input gate"),
+     "w of the input gate.*what the gate was multiplied with"),
     ("museum_gates", "backward", "(1 - shown * shown)", "(1 - np.tanh(shown) ** 2)",
      "w of the forget gate"),
     ("museum_gates", "backward", "(1 - g * g)", "(1 - np.tanh(g) ** 2)", "w of the candidate"),

@@ -105,7 +105,7 @@ def check_room(student):
     y, *_ = in_portions(student, (q[:ROOM], k[:ROOM], v[:ROOM]), [ROOM - 1, 1])
     for length, n in ((ROOM, 1), (ROOM - 1, 2), (0, ROOM + 1), (-1, 1)):
         keys, values = room(fill=7.0)
-        tried = f"{n} tokens, with {length} of {ROOM} rows filled"
+        tried = f"{n} token{'s' * (n > 1)}, with {length} of {ROOM} rows filled"
         try:
             y = student.attention_step_(q[:n], k[:n], v[:n], keys, values, length)
         except InputError:

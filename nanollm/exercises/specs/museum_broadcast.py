@@ -16,13 +16,30 @@ def check_loss(student):
         if loss.data.size != 1:
             raise Wrong("the loss is not one number", got=f"shape {loss.shape}")
         got = float(loss.numpy())
-        tried = f"the points (0, 0) and (1, 2), and the line y = {w:g} x"
-        if abs(got - 2 * want) < 1e-9 and want:
-            raise Wrong("the loss is twice too large: a sum for a mean", tried=tried, got=got,
-                        expected=want)
         if abs(got - want) > 1e-9:
-            raise Wrong("the loss is wrong", tried=tried, got=got, expected=want,
-                        likely="print the shape of everything between x and the loss")
+            raise Wrong("the loss is wrong", got=got, expected=want, likely=likely(got, w * x, y),
+                        tried=f"the points (0, 0) and (1, 2), and the line y = {w:g} x")
+
+
+def likely(got, predicted, y):
+    """What a wrong loss of these predictions (N, 1) suggests."""
+    own = predicted[:, 0]
+    for value, words in (
+            (((predicted - y) ** 2).mean(), "print the shape of everything between x and the loss"),
+            (((own - y) ** 2).sum(), "a sum for a mean"),
+            (((own + y) ** 2).mean(), "the prediction minus y, not plus: a sign")):
+        if abs(got - value) < 1e-9:
+            return words
+    return "prediction n belongs to y[n], and to no other"
+
+
+def check_order(student):
+    "each prediction is compared with its own y"
+    x, y = np.arange(3.0)[:, None], np.array([5.0, 1.0, 3.0])
+    w = student.Tensor(np.array([[1.0]]))
+    got = float(call(student.loss_of, w, student.Tensor(np.zeros(1)), x, y).numpy())
+    expect("the loss", got, ((x[:, 0] - y) ** 2).mean(), tried={"x w": x[:, 0], "y": y},
+           likely=likely(got, x, y))
 
 
 def check_fit(student):
@@ -35,15 +52,6 @@ def check_fit(student):
                     expected="w = [2, -3], b = 0.5, loss 0",
                     likely="with points, not with one number, is y compared with its own x?")
     expect("w", w, np.array([2.0, -3.0]), tol=1e-2)
-
-
-def check_order(student):
-    "each prediction is compared with its own y"
-    x, y = np.arange(3.0)[:, None], np.array([5.0, 1.0, 3.0])
-    w = student.Tensor(np.array([[1.0]]))
-    got = float(call(student.loss_of, w, student.Tensor(np.zeros(1)), x, y).numpy())
-    expect("the loss", got, ((x[:, 0] - y) ** 2).mean(), tried={"x w": x[:, 0], "y": y},
-           likely="prediction n belongs to y[n], and to no other")
 
 
 EXERCISE = Exercise(

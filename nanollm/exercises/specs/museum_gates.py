@@ -6,6 +6,10 @@ from nanollm.exercises.spec import Exercise, Wrong, call, expect
 
 GATES = "input gate i", "forget gate f", "candidate g", "output gate o"
 NAMES = "x", "h", "c", "w", "u"
+LIKELY = {"w": "a gate's gradient is what comes, times what the gate was multiplied with, times "
+               "the slope\nof its own function",
+          "u": "w of this gate is right, so da is: which state was multiplied with u in the "
+               "forward?"}
 
 
 def problem(seed=0, B=3, E=2, H=2):
@@ -58,11 +62,7 @@ def check_weights(student):
             if np.abs(a - b).max() > 1e-7 * max(1, np.abs(b).max()):
                 raise Wrong(f"nudging {name} of the {GATES[n]} moves the loss otherwise than "
                             f"d{name} says", got=a, expected=b,
-                            likely="each gate's gradient is: what comes, times what the gate was "
-                                   "multiplied with,\ntimes the slope of its own function. And "
-                                   "which state went through u?" if name == "w" else
-                                   "w of this gate is right, so da is: which state was multiplied "
-                                   "with u, in the\nforward?")
+                            likely=LIKELY[name])
 
 
 def check_inputs(student):

@@ -15,7 +15,7 @@ def compare(student, probabilities, p, want, likely=None):
     if not got:
         what = "no token is left to draw"
     elif len(got) > len(want):
-        what = f"{len(got)} tokens stay where {len(want)} reach p"
+        what = f"{len(got)} tokens stay, more than are needed to reach p"
     elif len(got) == len(want):
         what = "the wrong tokens stay"
     raise Wrong(what, tried={"probabilities": probabilities, "p": p}, got=f"tokens {got}",

@@ -21,7 +21,7 @@ def check_whole(student):
     "a whole text at once"
     model = model_of(student)
     for ids in [3], [3, 1, 4, 1, 5]:
-        expect("the scores of the next token", call(model.logits, ids), scores(model, ids),
+        expect("what logits gives", call(model.logits, ids), scores(model, ids),
                tried={"ids": str(ids)}, likely="token t of a text stands at position t: row t of "
                                                "`places`")
 

@@ -18,7 +18,7 @@ def check_one_head(student):
     if not np.allclose(p.sum(axis=-1), 1):
         raise Wrong("the weights of a query do not sum to 1", got=p.sum(axis=-1),
                     likely="scale the scores, not the weights")
-    expect("the weights with one head", p, ops.attention(q, k, v, weights=True)[0][1],
+    expect("p, the weights with one head", p, ops.attention(q, k, v, weights=True)[0][1],
            likely="scores q·k / √D")
 
 
