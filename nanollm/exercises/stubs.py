@@ -16,7 +16,8 @@ HEAD = """
 TASKS = {
     "ops": "write what says \"write me\". A forward returns (y, saved); saved is a tuple of\n"
            "# what the backward needs. A backward returns a tuple, one gradient for each array.",
-    "museum": "this program has a bug. Find it and mend it; leave the names as they are."}
+    "museum": "this program has a bug. Find it and mend it; leave\n"
+              "# the names as they are."}
 
 
 def page(exercise):

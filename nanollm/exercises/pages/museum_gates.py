@@ -26,8 +26,8 @@ def backward(dh, dc, saved):
     """(dx, dh, dc, dw, du) from the gradients of h' and c'."""
     x, h, c, w, u, i, f, g, o, shown = saved
     dc = dc + dh * o * (1 - shown * shown)                      # (B, H)
-    da = np.concatenate((dc * g * i * (1 - i), dc * c * f * (1 - f),
-                         dc * i * (1 - g * g), dh * shown * o * (1 - o)), axis=-1)  # (B, 4H)
+    da = np.concatenate((dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g),
+                         dh * shown * o * (1 - o)), axis=-1)    # (B, 4H)
     return da @ w.T, da @ u.T, dc * f, x.T @ da, h.T @ da
 
 

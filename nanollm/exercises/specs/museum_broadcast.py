@@ -57,8 +57,7 @@ def check_fit(student):
 EXERCISE = Exercise(
     name="museum_broadcast", title="A fit that predicts the mean", group="museum",
     notebook="05_gradients", page="nanollm/exercises/pages/museum_broadcast.py",
-    broken=(("F.add(predicted, -y[:, None])                       # (N, 1)",
-             "F.add(predicted, -y)"),),
+    broken=(("F.add(predicted, -y[:, None])", "F.add(predicted, -y)         "),),
     checks=(check_loss, check_order, check_fit),
     environment={"NANOLLM_BACKEND": "numpy"},
     hints=(

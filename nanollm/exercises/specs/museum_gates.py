@@ -88,7 +88,7 @@ EXERCISE = Exercise(
     name="museum_gates", title="An LSTM that needs its gradients normalized", group="museum",
     notebook="08_recurrence", page="nanollm/exercises/pages/museum_gates.py",
     broken=(("dc * g * i * (1 - i)", "dc * i * i * (1 - i)"),
-            ("(1 - shown * shown)", "(1 - np.tanh(shown) ** 2)"),
+            ("(1 - shown * shown)      ", "(1 - np.tanh(shown) ** 2)"),
             ("(1 - g * g)", "(1 - np.tanh(g) ** 2)"),
             ("x.T @ da, h.T @ da", "x.T @ da, (o * shown).T @ da")),
     checks=(check_forward, check_weights, check_inputs, check_training),
