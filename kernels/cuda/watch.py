@@ -59,8 +59,7 @@ class Launch:
 
     @cached_property
     def races(self):
-        """[(write, other access)]: for each number where threads race, a pair; of two writes if any.
-        """
+        """[(write, other access)]: for each number where threads race, a pair, of writes if any."""
         numbers, found = {}, []
         for access in dict.fromkeys(self.accesses):
             place = access.array, access.index, access.block if access.shared else None

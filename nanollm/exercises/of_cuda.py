@@ -156,14 +156,14 @@ def expect_inside(puzzle, run):
     if len(access.index) != len(shape):
         likely = f"{access.array} has {len(shape)} axes"
     elif min(access.index) < 0:
-        likely = ("an index below 0 is in front of the array (Python would count from the end): ask "
-                  "whether it is there\nbefore touching it")
+        likely = ("an index below 0 is in front of the array (Python would count from the end): "
+                  "ask whether it is there before touching it")
     elif access.array in run.seen.near:
         likely = (f"the shared array has shape {shape}: a thread's place in it comes from "
-                  "threadIdx, not from the\nnumber in the grid")
+                  "threadIdx, not from the number in the grid")
     else:
         likely = puzzle.likely.get("outside", "there are more threads than entries: compare the "
-                                   "thread's number with the size\nbefore touching memory (a GPU "
+                                   "thread's number with the size before touching memory (a GPU "
                                    "would not say so: it reads and writes what lies there)")
     raise Wrong(f"{who(access)} {deed(access)}, outside of {access.array}, whose shape is {shape}",
                 tried=run.tried, likely=wrapped(likely))
@@ -173,9 +173,10 @@ def expect_even(puzzle, run):
     if run.seen and run.seen.uneven:
         block, counts = next(iter(run.seen.uneven.items()))
         raise Wrong(f"some threads of block {place(block)} come to syncthreads "
-                    f"{number(counts[0])}, others {number(counts[-1])}", tried=run.tried, likely=wrapped(puzzle.likely.get(
+                    f"{number(counts[0])}, others {number(counts[-1])}", tried=run.tried,
+                    likely=wrapped(puzzle.likely.get(
                         "wait", "syncthreads stands inside an `if` or after a `return`. All "
-                        "threads of a block must come to\neach, or a GPU waits forever: guard the "
+                        "threads of a block must come to each, or a GPU waits forever: guard the "
                         "reads and writes, not the wait")))
 
 
@@ -291,8 +292,8 @@ def expect_once(puzzle, run):
 def expect_rounds(puzzle, run):
     for (block, thread), waits in run.seen.waits.items():
         if waits < puzzle.rounds:
-            raise Wrong(f"thread {place(thread)} of block {place(block)} waits {number(waits)}, and "
-                        f"{THREADS} threads need {puzzle.rounds} rounds", tried=run.tried,
+            raise Wrong(f"thread {place(thread)} of block {place(block)} waits {number(waits)}, "
+                        f"and {THREADS} threads need {puzzle.rounds} rounds", tried=run.tried,
                         likely=wrapped(puzzle.likely["rounds"]))
 
 

@@ -35,23 +35,27 @@ ROWS = [
     ("cuda04_broadcast", "add_bias", "n < y.shape[0] and ", "", "outside of x.*rows and columns"),
     ("cuda04_broadcast", "add_bias", " and k < y.shape[1]", "", "outside of x.*rows and columns"),
     ("cuda04_broadcast", "add_bias", "b[k]", "b[n]", "outside of b"),
-    ("cuda04_broadcast", "add_bias", "    k = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x\n"
+    ("cuda04_broadcast", "add_bias",
+     "    k = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x\n"
      "    n = cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y",
      "    n = cuda.threadIdx.x + 4 * cuda.blockIdx.y\n    k = cuda.threadIdx.y + "
      "4 * cuda.blockIdx.x", "neighbor reads.*3 numbers apart.*column k"),
-    ("cuda04_broadcast", "add_bias", "cuda.blockIdx.y * cuda.blockDim.y + ", "", "race.*directions"),
+    ("cuda04_broadcast", "add_bias", "cuda.blockIdx.y * cuda.blockDim.y + ", "",
+     "race.*directions"),
     ("cuda04_broadcast", "add_bias", "x[n, k] + b[k]", "x[n, k] * b[k]", r"y\[0, 0\] is wrong"),
 
     ("cuda05_shared", "transpose", "    cuda.syncthreads()\n", "",
      "race.*writes tile.*reads it.*must have"),
     ("cuda05_shared", "transpose", "    cuda.syncthreads()", "        cuda.syncthreads()",
      "come to syncthreads never, others once.*guard"),
-    ("cuda05_shared", "transpose", "= tile[tx, ty]", "= tile[ty, tx]", "is wrong.*what was put into"),
+    ("cuda05_shared", "transpose", "= tile[tx, ty]", "= tile[ty, tx]",
+     "is wrong.*what was put"),
     ("cuda05_shared", "transpose", "    cuda.syncthreads()\n    if k0 + ty < K and n0 + tx < N:\n"
      "        y[k0 + ty, n0 + tx] = tile[tx, ty]", "    cuda.syncthreads()\n    if n0 + ty < N and "
      "k0 + tx < K:\n        y[k0 + tx, n0 + ty] = tile[ty, tx]",
      "neighbor writes.*numbers apart.*write rows of y"),
-    ("cuda05_shared", "transpose", "if k0 + ty < K and n0 + tx < N", "if n0 + ty < N and k0 + tx < K",
+    ("cuda05_shared", "transpose", "if k0 + ty < K and n0 + tx < N",
+     "if n0 + ty < N and k0 + tx < K",
      "outside of y.*guard reads with"),
     ("cuda05_shared", "transpose", "y[k0 + ty, n0 + tx]", "y[n0 + ty, k0 + tx]",
      "outside of y"),
@@ -86,7 +90,8 @@ ROWS = [
      "half:\n            part[t] += part[t + half]\n        cuda.syncthreads()\n        half //= 2",
      "    if t == 0:\n        for i in range(1, THREADS):\n            part[0] += part[i]",
      "waits once.*one thread does"),
-    ("cuda07_reduce", "block_sums", "y[b] = part[0]", "y[0] = part[0]", "race.*one thread writes the result"),
+    ("cuda07_reduce", "block_sums", "y[b] = part[0]", "y[0] = part[0]",
+     "race.*one thread writes the result"),
 
     ("cuda08_scan", "running_sums", "        cuda.syncthreads()\n        part[t] += left",
      "        part[t] += left", "race.*read into a variable"),
@@ -95,9 +100,10 @@ ROWS = [
     ("cuda08_scan", "running_sums", "part[t - distance] if t >= distance else zero",
      "part[t - distance]", "in front of the array"),
     ("cuda08_scan", "running_sums", "distance *= 2", "distance += 1", "is wrong.*d = 1"),
-    ("cuda08_scan", "running_sums", "if t >= distance", "if t > distance", "is wrong.*neighbor if t"),
-    ("cuda08_scan", "running_sums", "    if i < y.size:\n        y[i]", "    if True:\n        y[i]",
-     "outside of y"),
+    ("cuda08_scan", "running_sums", "if t >= distance", "if t > distance",
+     "is wrong.*neighbor if t"),
+    ("cuda08_scan", "running_sums", "    if i < y.size:\n        y[i]",
+     "    if True:\n        y[i]", "outside of y"),
     ("cuda08_scan", "running_sums", "while distance < THREADS", "while distance < THREADS // 2",
      "is wrong.*the sum of 2 d"),
 

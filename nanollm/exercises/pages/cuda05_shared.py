@@ -1,8 +1,8 @@
 """Shared memory: a transposition in which nobody steps through memory.
 
-Task        y[k, n] = x[n, k]. Written at once, either the reads or the writes of neighbors lie N or K
-            numbers apart. So a block brings a tile of x into shared memory row by row, all wait, and
-            it writes the tile's columns as rows of y.
+Task        y[k, n] = x[n, k]. Written at once, either the reads or the writes of neighbors lie N or
+            K numbers apart. So a block brings a tile of x into shared memory row by row, all wait,
+            and it writes the tile's columns as rows of y.
 Launch      transpose[(across, down), (SIDE, SIDE)](x, y): a block for each tile of SIDE x SIDE of x
 Memory      thread (tx, ty) of the tile that begins at x[n0, k0] reads x[n0 + ty, k0 + tx] into
             tile[ty, tx], and writes tile[tx, ty] to y[k0 + ty, n0 + tx]: both times tx runs along

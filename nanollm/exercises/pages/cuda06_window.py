@@ -4,8 +4,8 @@ Task        y[i] = w[0] x[i] + w[1] x[i-1] + ... + w[WIDTH-1] x[i-WIDTH+1], a ca
             position sees a later one. Before x[0] there is nothing, which counts as 0.
 Launch      causal_filter[blocks, THREADS](x, w, y), the last block may reach beyond the end
 Memory      a block needs THREADS + WIDTH - 1 numbers of x: its own, and WIDTH - 1 before them. It
-            reads each of them once into shared memory: every thread its own, and the first WIDTH - 1
-            threads one more. w is small and may be read by everyone.
+            reads each of them once into shared memory: every thread its own, and the first WIDTH -
+            1 threads one more. w is small and may be read by everyone.
 New         a tile with an edge (halo). near[t + WIDTH - 1] is the number of thread t itself.
 Shapes      x (N,), w (WIDTH,)  →  y (N,)
 """

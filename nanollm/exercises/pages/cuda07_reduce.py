@@ -1,9 +1,9 @@
 """Reduce: the sum of a block's numbers, in log2 rounds.
 
-Task        y[b] = the sum of the numbers of block b: x[b · THREADS], ..., x[b · THREADS + THREADS - 1],
-            as far as x goes. Two threads must not add into one number; so the numbers are added as a
-            tree: THREADS / 2 threads each add a number of the other half to theirs, then half of
-            them, then half of those, until one is left.
+Task        y[b] = the sum of the numbers of block b: x[b · THREADS], ..., x[b · THREADS + THREADS -
+            1], as far as x goes. Two threads must not add into one number; so the numbers are added
+            as a tree: THREADS / 2 threads each add a number of the other half to theirs, then half
+            of them, then half of those, until one is left.
 Launch      block_sums[blocks, THREADS](x, y), THREADS a power of two
 Memory      thread t reads x[b · THREADS + t] once, into shared memory: 0 where x has ended. In each
             round threads t < half do part[t] += part[t + half]. Thread 0 writes y[b].

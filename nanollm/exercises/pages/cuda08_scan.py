@@ -7,8 +7,8 @@ Launch      running_sums[blocks, THREADS](x, y), THREADS a power of two
 Memory      thread t reads x[b · THREADS + t] once, into shared memory: 0 where x has ended. In each
             round it reads part[t - distance], if there is one, and part[t]; all wait; it writes
             part[t]; all wait. In the end it writes y[b · THREADS + t].
-New         two waits a round: one so that nobody writes what another has yet to read, and one so that
-            nobody reads what another has yet to write
+New         two waits a round: one so that nobody writes what another has yet to read, and one so
+            that nobody reads what another has yet to write
 Source      Hillis & Steele 1986, Data parallel algorithms, section "Parallel prefix"
 Shapes      x (N,)  →  y (N,)
 """

@@ -3,9 +3,9 @@
 Task        y[n, k] = exp(x[n, k] - m) / Σ_j exp(x[n, j] - m), m the largest of row n. A row may be
             longer than a block has threads, or shorter.
 Launch      softmax[N, THREADS](x, y): block n has row n, THREADS a power of two
-Memory      thread t takes the entries t, t + THREADS, t + 2 THREADS, ... of the row, so neighbors read
-            side by side. It finds the largest of its own; the block finds the largest of those in
-            shared memory, as a tree; the same for the sum; then it writes its entries. x is read
+Memory      thread t takes the entries t, t + THREADS, t + 2 THREADS, ... of the row, so neighbors
+            read side by side. It finds the largest of its own; the block finds the largest of those
+            in shared memory, as a tree; the same for the sum; then it writes its entries. x is read
             three times, y written once. Nothing else is in memory.
 New         a loop with a stride; a scratch array used twice: everyone must have read the first
             result before anyone writes the second into it. A thread without entries brings the

@@ -23,8 +23,8 @@ EXERCISE = Exercise(
         "unwritten": "thread i must write y[i], also where x[i] is not above 0",
         "values": "a number above 0 stays as it is, any other becomes 0"}),
     hints=(
-        ("The function is not called once but once for each thread, all at the same time. The only "
-         "difference\nbetween them is what cuda.threadIdx.x says. There is no loop.",
+        ("The function is not called once but once for each thread, all at the same time. The\n"
+         "only difference between them is what cuda.threadIdx.x says. There is no loop.",
          "这个函数不是只调用一次，而是每个线程各执行一次，而且同时执行。线程之间唯一的差别是\n"
          "cuda.threadIdx.x 的值。这里没有循环。"),
         ("Thread i: look at x[i], write y[i]. An entry that is not above 0 gives 0.",

@@ -23,9 +23,11 @@ EXERCISE = Exercise(
         "unwritten": "the guard is too strict: every i from 0 to y.size - 1 must pass",
         "values": "y[i] = x[i] + h[i]"}),
     hints=(
-        ("A block has as many threads as it is launched with, whatever the size of the arrays. A "
-         "thread whose\nnumber is too large must not touch memory at all, not even read.",
-         "线程块有多少个线程由启动时决定，与数组大小无关。编号超出范围的线程不能碰内存，连读也不行。"),
+        ("A block has as many threads as it is launched with, whatever the size of the arrays. A\n"
+         "thread whose number is too large must not touch memory at all, not even read.",
+         "线程块有多少个线程由启动时决定，与数组大小无关。编号超出范围的线程不能碰内存，连读也\n"
+         "不行。"),
         ("Compare i with the size of y before the first access; only then read, add and write.",
          "在第一次访问之前，先把 i 与 y 的大小比较，然后才读、加、写。"),
-        ("if i < y.size: y[i] = x[i] + h[i]", "if i < y.size: y[i] = x[i] + h[i]（有效编号从 0 到 y.size - 1）")))
+        ("if i < y.size: y[i] = x[i] + h[i]",
+         "if i < y.size: y[i] = x[i] + h[i]（有效编号从 0 到 y.size - 1）")))

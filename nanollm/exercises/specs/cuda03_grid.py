@@ -24,14 +24,15 @@ EXERCISE = Exercise(
                 "blockIdx.x blocks of blockDim.x threads lie before it",
         "values": "w[i] = w[i] - lr * dw[i]"}),
     hints=(
-        ("Every block counts its threads from 0. So threadIdx.x alone is not a thread's number "
-         "among all: the\nthreads of the blocks before it must be counted too.",
-         "每个块内的线程都从 0 开始编号，所以 threadIdx.x 还不是全局编号：还要加上前面各块的线程数。"),
-        ("Before block b lie b blocks of blockDim.x threads each, so i = b · blockDim.x + "
-         "threadIdx.x. The last\nblock may reach beyond the end: guard.",
-         "第 b 块之前有 b 个块，每块 blockDim.x 个线程，所以 i = b · blockDim.x + threadIdx.x。\n"
-         "最后一块可能越过末尾，需要判断边界。"),
-        ("i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x; if i < w.size: "
-         "w[i] -= lr * dw[i]",
-         "先求编号 i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x，再写 if i < w.size: "
-         "w[i] -= lr * dw[i]")))
+        ("Every block counts its threads from 0. So threadIdx.x alone is not a thread's number\n"
+         "among all: the threads of the blocks before it must be counted too.",
+         "每个块内的线程都从 0 开始编号，所以 threadIdx.x 还不是全局编号：还要加上前面各块的线\n"
+         "程数。"),
+        ("Before block b lie b blocks of blockDim.x threads each, so i = b · blockDim.x +\n"
+         "threadIdx.x. The last block may reach beyond the end: guard.",
+         "第 b 块之前有 b 个块，每块 blockDim.x 个线程，所以 i = b · blockDim.x +\n"
+         "threadIdx.x。最后一块可能越过末尾，需要判断边界。"),
+        ("i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x; if i < w.size: w[i] -= lr *\n"
+         "dw[i]",
+         "先求编号 i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x，再写 if i <\n"
+         "w.size: w[i] -= lr * dw[i]")))

@@ -26,20 +26,22 @@ EXERCISE = Exercise(
     environment=ENVIRONMENT,
     checks=checks("add_bias", situations, answer, neighbors={"x": WHY, "y": WHY}, likely={
         "outside": "rows and columns can both be too many: compare n with y.shape[0] and k with "
-                   "y.shape[1] before touching memory",
+                "y.shape[1] before touching memory",
         "both": "two threads take the same entry: both directions need a number from blockIdx, "
                 "blockDim and threadIdx",
-        "unwritten": "some threads are kept out that should not be, or a block's number is not "
-                     "counted",
+        "unwritten":
+                "some threads are kept out that should not be, or a block's number is not counted",
         "values": "b belongs to the columns: row n, column k gets b[k]"}),
     hints=(
-        ("Every thread has two numbers, one in x and one in y, each made as in cuda03_grid. Which "
-         "of them is the\ncolumn? The fast one: threads that differ by 1 in x should lie side by "
-         "side in memory.",
-         "每个线程有 x、y 两个编号，各按 cuda03_grid 的方法计算。哪一个是列号？应该是变化快的那个：\n"
-         "x 方向相邻的线程，访问的内存也应相邻。"),
-        ("k = (block's x) · (threads in x) + (thread's x); n the same with y. Guard both: n against "
-         "the rows, k\nagainst the columns.",
-         "k 由 x 方向的块号、块宽、线程号算出，n 由 y 方向算出。两个都要判断：n 对行数，k 对列数。"),
+        ("Every thread has two numbers, one in x and one in y, each made as in cuda03_grid.\n"
+         "Which of them is the column? The fast one: threads that differ by 1 in x should lie\n"
+         "side by side in memory.",
+         "每个线程有 x、y 两个编号，各按 cuda03_grid 的方法计算。哪一个是列号？应该是变化快的\n"
+         "那个：x 方向相邻的线程，访问的内存也应相邻。"),
+        ("k = (block's x) · (threads in x) + (thread's x); n the same with y. Guard both: n\n"
+         "against the rows, k against the columns.",
+         "k 由 x 方向的块号、块宽、线程号算出，n 由 y 方向算出。两个都要判断：n 对行数，k 对列\n"
+         "数。"),
         ("k, n = cuda.grid(2); if n < y.shape[0] and k < y.shape[1]: y[n, k] = x[n, k] + b[k]",
-         "先求编号 k, n = cuda.grid(2)，再写 if n < y.shape[0] and k < y.shape[1]: y[n, k] = x[n, k] + b[k]")))
+         "先求编号 k, n = cuda.grid(2)，再写 if n < y.shape[0] and k < y.shape[1]: y[n, k] =\n"
+         "x[n, k] + b[k]")))

@@ -25,23 +25,24 @@ EXERCISE = Exercise(
         "y": "write rows of y: the thread's x goes along the columns of y; the turning happens in "
              "shared memory, tile[tx, ty]"}, likely={
         "outside": "guard reads with x's shape and writes with y's: at the edges they concern "
-                   "different threads",
-        "race": "the number comes from another thread: all must have filled the tile before anyone "
-                "reads it, cuda.syncthreads()",
+                "different threads",
+        "race": "the number comes from another thread: all must have filled the tile before "
+                "anyone reads it, cuda.syncthreads()",
         "unwritten": "the tile at row n0, column k0 of x is the tile at row k0, column n0 of y",
-        "values": "y[k, n] = x[n, k]: what was put into tile[ty, tx] is taken out as tile[tx, ty]"}),
+        "values": "y[k, n] = x[n, k]: what was put into tile[ty, tx] comes out as tile[tx, ty]"}),
     hints=(
-        ("Shared memory can be read in any direction at the same price, memory cannot. So carry the "
-         "tile in with\nrows of x and carry it out with rows of y. Between the two, other threads' "
-         "numbers are needed: wait.",
-         "共享内存按哪个方向读代价都一样，显存则不然。所以按 x 的行读入，按 y 的行写出。两步之间要用到\n"
-         "别的线程读入的数，必须等待。"),
-        ("The tile begins at row n0 = blockIdx.y · SIDE, column k0 = blockIdx.x · SIDE of x. In: "
-         "tile[ty, tx] from\nx[n0 + ty, k0 + tx], if it exists. Wait, all of you. Out: "
-         "y[k0 + ty, n0 + tx], if it exists.",
+        ("Shared memory can be read in any direction at the same price, memory cannot. So carry\n"
+         "the tile in with rows of x and carry it out with rows of y. Between the two, other\n"
+         "threads' numbers are needed: wait.",
+         "共享内存按哪个方向读代价都一样，显存则不然。所以按 x 的行读入，按 y 的行写出。两步之\n"
+         "间要用到别的线程读入的数，必须等待。"),
+        ("The tile begins at row n0 = blockIdx.y · SIDE, column k0 = blockIdx.x · SIDE of x. In:\n"
+         "tile[ty, tx] from x[n0 + ty, k0 + tx], if it exists. Wait, all of you. Out: y[k0 + ty,\n"
+         "n0 + tx], if it exists.",
          "小块从 x 的第 n0 = blockIdx.y · SIDE 行、第 k0 = blockIdx.x · SIDE 列开始。读入：\n"
-         "tile[ty, tx] 来自 x[n0 + ty, k0 + tx]（若存在）。所有线程等待。写出到 y[k0 + ty, n0 + tx]（若存在）。"),
-        ("After cuda.syncthreads(), outside of any if: if k0 + ty < K and n0 + tx < N: "
-         "y[k0 + ty, n0 + tx] =\ntile[tx, ty].",
-         "cuda.syncthreads() 要放在 if 之外；之后 if k0 + ty < K and n0 + tx < N:\n"
-         "y[k0 + ty, n0 + tx] = tile[tx, ty]。")))
+         "tile[ty, tx] 来自 x[n0 + ty, k0 + tx]（若存在）。所有线程等待。写出到 y[k0 + ty, n0\n"
+         "+ tx]（若存在）。"),
+        ("After cuda.syncthreads(), outside of any if: if k0 + ty < K and n0 + tx < N: y[k0 +\n"
+         "ty, n0 + tx] = tile[tx, ty].",
+         "cuda.syncthreads() 要放在 if 之外；之后 if k0 + ty < K and n0 + tx < N: y[k0 + ty,\n"
+         "n0 + tx] = tile[tx, ty]。")))

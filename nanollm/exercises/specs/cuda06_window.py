@@ -26,20 +26,21 @@ EXERCISE = Exercise(
     checks=checks("causal_filter", situations, answer, once={"x": ("block", 1)}, likely={
         "unwritten": "each i below y.size has a thread that must write it",
         "values": "y[i] = w[0] x[i] + w[1] x[i-1] + ...: x goes back while w goes on, and thread "
-                  "t's own number is near[t + WIDTH - 1]",
+                "t's own number is near[t + WIDTH - 1]",
         "once": "bring the block's THREADS + WIDTH - 1 numbers into shared memory, each once, and "
                 "sum from there"}),
     hints=(
-        ("Neighboring results need nearly the same numbers. Put all that a block needs into shared "
-         "memory first:\nits THREADS own numbers, and the WIDTH - 1 before them, for which some "
-         "threads work twice.",
-         "相邻的结果需要的数几乎相同。先把整个块需要的数放进共享内存：自己的 THREADS 个，\n"
-         "再加上前面的 WIDTH - 1 个，这部分由几个线程多读一次。"),
-        ("near[t + WIDTH - 1] is x[i]; near[t], for t < WIDTH - 1, is x[i - (WIDTH - 1)]. Where x "
-         "has no such entry,\nput 0. Wait. Then thread t finds x[i - j] in near[t + WIDTH - 1 - j].",
-         "near[t + WIDTH - 1] 存 x[i]；当 t < WIDTH - 1 时，near[t] 存 x[i - (WIDTH - 1)]。x 中没有的\n"
-         "位置填 0。等待之后，x[i - j] 就在 near[t + WIDTH - 1 - j]。"),
-        ("before = i - (WIDTH - 1); near[t] = x[before] if 0 <= before < x.size else zero. After the "
-         "wait:\nfor j in range(WIDTH): total += w[j] * near[t + WIDTH - 1 - j].",
-         "before = i - (WIDTH - 1)；near[t] = x[before] if 0 <= before < x.size else zero。等待之后：\n"
-         "for j in range(WIDTH): total += w[j] * near[t + WIDTH - 1 - j]。")))
+        ("Neighboring results need nearly the same numbers. Put all that a block needs into\n"
+         "shared memory first: its THREADS own numbers, and the WIDTH - 1 before them, for which\n"
+         "some threads work twice.",
+         "相邻的结果需要的数几乎相同。先把整个块需要的数放进共享内存：自己的 THREADS 个，再加\n"
+         "上前面的 WIDTH - 1 个，这部分由几个线程多读一次。"),
+        ("near[t + WIDTH - 1] is x[i]; near[t], for t < WIDTH - 1, is x[i - (WIDTH - 1)]. Where\n"
+         "x has no such entry, put 0. Wait. Then thread t finds x[i - j] in near[t + WIDTH - 1 -\n"
+         "j].",
+         "near[t + WIDTH - 1] 存 x[i]；当 t < WIDTH - 1 时，near[t] 存 x[i - (WIDTH - 1)]。x\n"
+         "中没有的位置填 0。等待之后，x[i - j] 就在 near[t + WIDTH - 1 - j]。"),
+        ("before = i - (WIDTH - 1); near[t] = x[before] if 0 <= before < x.size else zero. After\n"
+         "the wait: for j in range(WIDTH): total += w[j] * near[t + WIDTH - 1 - j].",
+         "before = i - (WIDTH - 1)；near[t] = x[before] if 0 <= before < x.size else zero。等\n"
+         "待之后：for j in range(WIDTH): total += w[j] * near[t + WIDTH - 1 - j]。")))
