@@ -4,6 +4,7 @@
     with figures.picture(path) as axes:         a picture that is saved, without a notebook
     figures.matrix(axes, p, rows, columns)      numbers as shades: attention, confusion, gradients
     figures.strips(axes, {"words": words})      a text cut into tokens, as boxes in a row
+    figures.labels(axes, points, names)         names beside points, clear of each other
     figures.slider(draw, x=(0.0, 2.0, 0.1))     a picture that changes with x, where widgets run
 
 Colors are Okabe and Ito's, which people who do not tell red from green can tell apart; COLORS are
@@ -128,6 +129,27 @@ def strips(axes, rows):
     axes.tick_params(left=False)
     axes.spines[:].set_visible(False)
     axes.set_xticks([])
+
+
+def labels(axes, points, names, colors=None, size=12):
+    """Write each name beside its point (N, 2), on a side where nothing stands yet.
+
+    Call it last: it goes by where the points are in the picture as it is then.
+    """
+    axes.figure.draw_without_rendering()
+    at = axes.transData.transform(points) * 72 / axes.figure.dpi        # (N, 2)  in font points
+    taken, height = [(x - 3, y - 3, x + 3, y + 3) for x, y in at], 1.1 * size
+    for i, (name, (x, y)) in enumerate(zip(map(visible, names), at)):
+        width = 0.6 * size * len(name)
+        for dx, dy in ((5, 0), (-5 - width, 0), (-width / 2, 12), (-width / 2, -12), (5, 8)):
+            left, low = x + dx, y + dy - height / 2
+            box = left, low, left + width, low + height
+            if not any(box[0] < right and other < box[2] and box[1] < top and bottom < box[3]
+                       for other, bottom, right, top in taken):
+                break
+        taken.append(box)
+        axes.annotate(name, points[i], (dx, dy), textcoords="offset points", va="center",
+                      fontsize=size, color=colors[i] if colors else BLACK)
 
 
 def visible(token):

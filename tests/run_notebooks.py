@@ -71,7 +71,8 @@ def run(path, *, quick=False):
                             record_timing=False, resources={"metadata": {"path": path.parent}})
     left_out = "NANOLLM_QUICK", "MPLBACKEND"
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    environment |= {"NANOLLM_STATIC": "1", "http_proxy": NOWHERE, "https_proxy": NOWHERE}
+    environment |= {"NANOLLM_STATIC": "1", "NANOLLM_QUIET": "1"}
+    environment |= {"http_proxy": NOWHERE, "https_proxy": NOWHERE}
     environment |= {"NANOLLM_QUICK": "1"} if quick else {}
 
     cells = list(notebook.cells)                # a cell that is run takes its place in the notebook
