@@ -53,7 +53,8 @@ def with_head(exercise, source):
     """`source` with the exercise's task in comments under its docstring."""
     lines = source.splitlines(keepends=True)
     at = ast.parse(source).body[0].end_lineno
-    task = TASKS.get(exercise.group, 'write what says "write me".')
+    kind = exercise.group if exercise.blanks else "museum"
+    task = TASKS.get(kind, 'write what says "write me".')
     lines.insert(at, HEAD.format(name=exercise.name, task=task))
     return "".join(lines)
 
