@@ -76,7 +76,8 @@ BAD = {
     "an import that fails":
         ("import numpy as np", "import numpy as np\nimport json.nothing",
          r"raises ModuleNotFoundError.*\n +dropout\.py:\d+:  import json\.nothing"),
-    "an unknown name": (LINE, "return z", r"raises NameError: name 'z'.*\n.* in dropout:  return z"),
+    "an unknown name":
+        (LINE, "return z", r"raises NameError: name 'z'.*\n.* in dropout:  return z"),
     "a changed signature":
         ("def dropout(x, keep, *, rate)", "def dropout(x, keep, rate)",
          r"the signature of dropout was changed .*\n +got +def dropout\(x, keep, rate\):"
@@ -229,7 +230,7 @@ def test_hints_go_on_by_one_and_the_solution_is_behind_a_switch(folder, capsys):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["start", "sofmax"], "there is no exercise 'sofmax'; did you mean softmax?"),
+    (["start", "sofmax"], "there is no exercise 'sofmax'; did you mean softmax"),
     (["check", "nothing"], "there is no exercise 'nothing'"),
     (["check"], "no exercise is started"),
     (["check", "--all"], "no exercise is started"),

@@ -24,6 +24,7 @@ EXTREME = ("large numbers", "huge", "small", "tiny")
 EDGE = ("one", "no", "number", "numbers", "nothing", "everything", "all")
 MOST = 20_000           # entries of a Jacobian beyond which a row is left to the tests
 STEPS = 5               # how often an optimizer's step is taken
+ROWS = 6                # rows on which a suspect must give the student's numbers
 SHOWN = 16              # entries of all inputs that a message shows; beyond, their shapes
 
 
@@ -387,20 +388,21 @@ class Suspects:
             raise
 
     def words(self, compute, student, row):
-        """The words of the first mistake that gives the student's numbers on this row, or None.
+        """The words of the mistake that gives the student's numbers, or None.
 
-        Where several do, the other rows decide.
+        It must give them on this row and on others: on ROWS where the student is wrong, on more if
+        several mistakes give the same; and where the student is right, it must be.
         """
-        suspected = self.planted
+        suspected, seen = self.planted, 0
         for other in row, *(other for other in all_rows(row[0]) if other != row):
-            theirs, right = attempt(compute, student, other), attempt(compute, reference, other)
-            left = [(words, module) for words, module in suspected
-                    if alike(attempt(compute, module, other), theirs, right)]
-            if left or other is row:
-                suspected = left
-            if len(suspected) < 2:
+            if not suspected or seen >= ROWS and len(suspected) == 1:
                 break
-        return suspected[0][0] if suspected else None
+            theirs, right = attempt(compute, student, other), attempt(compute, reference, other)
+            wrong = is_wrong(theirs, right)
+            seen += wrong
+            suspected = [(words, module) for words, module in suspected
+                         if does_the_same(attempt(compute, module, other), theirs, right, wrong)]
+        return suspected[0][0] if suspected and seen else None
 
 
 def attempt(compute, module, row):
@@ -412,15 +414,20 @@ def attempt(compute, module, row):
         return f"{type(error).__name__}: {error}"
 
 
-def alike(ours, theirs, right):
-    """Are two results equal, but for less than a hundredth of what is wrong with theirs?"""
+def is_wrong(theirs, right):
+    return isinstance(theirs, str) or len(theirs) != len(right) or max(
+        map(distance, theirs, right), default=0) > 1e-9
+
+
+def does_the_same(ours, theirs, right, wrong):
+    """Are two results both right, or equal but for less than a hundredth of what is wrong?"""
+    if not wrong:
+        return not is_wrong(ours, right)
     if isinstance(ours, str) or isinstance(theirs, str):
         return isinstance(ours, str) and ours == theirs
-    if len(ours) != len(theirs):
-        return False
-    apart = [distance(a, b) for a, b in zip(ours, theirs)]
-    wrong = max((distance(b, c) for b, c in zip(theirs, right)), default=0)
-    return max(apart, default=0) <= 0.01 * min(wrong, 1e3)
+    off = max(map(distance, theirs, right), default=0)
+    return len(ours) == len(theirs) and max(
+        map(distance, ours, theirs), default=0) <= 0.01 * min(off, 1e3)
 
 
 def distance(a, b):

@@ -16,6 +16,8 @@ EXERCISE = exercise(
          "something is added to the softmax's sum: the weights of a row must sum to 1"),
         ("attention", "scores, -np.inf)", "scores, -10)",
          "a masked score of -10 leaks: exp(-10) is not 0; a masked pair has score -inf"),
+        ("attention", "scores, -np.inf)", "scores, -1e9)",
+         "a large negative score in place of -inf: a row masked everywhere must give zeros"),
         ("attention", "scores, -np.inf)", "scores, 0)",
          "a masked score of 0 is a score like any other; a masked pair has score -inf"),
         ("into_heads", "x.reshape(*lead, T, heads, C // heads).swapaxes(-2, -3)",

@@ -7,7 +7,7 @@ EXERCISE = exercise(
     ops=("attention_step_", "mlp_step"), blanks=("attention_step_", "mlp_step"),
     suspects=(
         ("attention_step_", "keys[:length + 1], values[:length + 1]",
-         "keys[:length] if length else keys[:1], values[:length] if length else values[:1]",
+         "keys[:length], values[:length]",
          "the token does not look at itself: rows 0 to length, so up to length + 1"),
         ("attention_step_", "keys[:length + 1], values[:length + 1]", "keys, values",
          "rows that are not filled yet are looked at: take the first length + 1"),
