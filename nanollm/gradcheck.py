@@ -80,8 +80,9 @@ def check(forward, backward, inputs, settings=None, rng=None, eps=STEP, tol=1e-7
         if not is_real(x):
             if dx is not None:
                 fail(op, f"{name} got a gradient, expected None",
-                     f"{name} holds {'nothing' if x is None else x.dtype}, which cannot be nudged; "
-                     "make it float if it is meant to be real numbers")
+                     f"there was no {name}: where an input is None, so is its gradient"
+                     if x is None else f"{name} holds {x.dtype}, which cannot be nudged; make it "
+                     "float if it is meant to be real numbers")
             continue
         if dx is None:
             fail(op, f"the gradient of {name} is None",

@@ -437,6 +437,8 @@ CASES = [
     ("softmax", "huge scores", lambda r: ([r.normal(2, 3) * 1e3], {})),
     ("softmax", "huge scores, some equal", lambda r: ([r.whole(1, 4, 5) + 1e4], {})),
     ("softmax", "hugely negative scores", lambda r: ([r.whole(1, 4, 5) - 1e4], {})),
+    ("softmax", "huge scores, rows far apart",
+     lambda r: ([r.normal(3, 4) + 2000 * np.arange(-1, 2, dtype=r.dtype)[:, None]], {})),
     ("softmax", "no rows", lambda r: ([r.normal(0, 5)], {})),
 
     ("logsumexp", "tokens", lambda r: ([r.normal(2, 3, 5)], {})),
@@ -448,6 +450,8 @@ CASES = [
     ("logsumexp", "huge scores", lambda r: ([r.normal(2, 3) * 1e3], {})),
     ("logsumexp", "huge scores, some equal", lambda r: ([r.whole(1, 4, 5) + 1e3], {})),
     ("logsumexp", "hugely negative scores", lambda r: ([r.whole(1, 4, 5) - 1e3], {})),
+    ("logsumexp", "huge scores, rows far apart",
+     lambda r: ([r.normal(3, 4) + 2000 * np.arange(-1, 2, dtype=r.dtype)[:, None]], {})),
     ("logsumexp", "no rows", lambda r: ([r.normal(0, 5)], {})),
 
     ("cross_entropy", "tokens", lambda r: ([r.normal(2, 3, 5), r.ids(5, 2, 3)], {})),

@@ -229,6 +229,9 @@ def raised(error, frames, path):
     lines += spec.told("tried", getattr(error, "tried", None))
     if getattr(error, "likely", None):
         lines += spec.told("likely", error.likely)
+    elif isinstance(error, ValueError) and "could not be broadcast" in what:
+        lines += spec.told("likely", "a sum, mean or max along an axis takes the axis away: "
+                           "keepdims=True keeps it,\nso that the result fits the array again")
     elif isinstance(error, FloatingPointError):
         lines += spec.told("likely", "numbers grow too large: subtract the maximum first, or use a "
                            "form that\ncannot overflow" if "overflow" in what

@@ -182,10 +182,10 @@ def names(row):
 def tried(row, dtype=np.float64):
     """What is tried: the inputs whole if they are small, else their shapes."""
     inputs, settings, _ = situation(row, dtype)
-    given = {name: x for name, x in zip(names(row), inputs) if x is not None}
+    given = dict(zip(names(row), inputs))
     if size(row) <= SHOWN:
         return {**given, **settings}
-    shapes = ", ".join([*(f"{name} {x.shape}" for name, x in given.items()),
+    shapes = ", ".join([*(f"{name} {x if x is None else x.shape}" for name, x in given.items()),
                         *(f"{name}={value}" for name, value in settings.items())])
     return f"{shapes}: {row[1]}"
 
@@ -390,18 +390,20 @@ class Suspects:
     def words(self, compute, student, row):
         """The words of the mistake that gives the student's numbers, or None.
 
-        It must give them on this row and on others: on ROWS where the student is wrong, on more if
-        several mistakes give the same; and where the student is right, it must be.
+        On this row it must give the first array that is wrong, and spoil none that is right. Other
+        rows must agree in that array: ROWS on which it is wrong, more if several mistakes are left.
         """
-        suspected, seen = self.planted, 0
+        suspected, seen, which = self.planted, 0, None
         for other in row, *(other for other in all_rows(row[0]) if other != row):
             if not suspected or seen >= ROWS and len(suspected) == 1:
                 break
             theirs, right = attempt(compute, student, other), attempt(compute, reference, other)
-            wrong = is_wrong(theirs, right)
-            seen += wrong
-            suspected = [(words, module) for words, module in suspected
-                         if does_the_same(attempt(compute, module, other), theirs, right, wrong)]
+            if other is row:
+                wrong = wrong_arrays(theirs, right)
+                which = wrong[0] if wrong else None
+            seen += which in wrong_arrays(theirs, right)
+            suspected = [(words, module) for words, module in suspected if does_the_same(
+                attempt(compute, module, other), theirs, right, which, other is row)]
         return suspected[0][0] if suspected and seen else None
 
 
@@ -414,20 +416,29 @@ def attempt(compute, module, row):
         return f"{type(error).__name__}: {error}"
 
 
-def is_wrong(theirs, right):
-    return isinstance(theirs, str) or len(theirs) != len(right) or max(
-        map(distance, theirs, right), default=0) > 1e-9
+def wrong_arrays(theirs, right):
+    """The numbers of the arrays that are wrong; None stands for a result that is no such list."""
+    if isinstance(theirs, str) or isinstance(right, str) or len(theirs) != len(right):
+        return [None]
+    return [i for i, (a, b) in enumerate(zip(theirs, right)) if distance(a, b) > 1e-9]
 
 
-def does_the_same(ours, theirs, right, wrong):
-    """Are two results both right, or equal but for less than a hundredth of what is wrong?"""
-    if not wrong:
-        return not is_wrong(ours, right)
-    if isinstance(ours, str) or isinstance(theirs, str):
-        return isinstance(ours, str) and ours == theirs
-    off = max(map(distance, theirs, right), default=0)
-    return len(ours) == len(theirs) and max(
-        map(distance, ours, theirs), default=0) <= 0.01 * min(off, 1e3)
+def does_the_same(ours, theirs, right, which, strict):
+    """Is array number `which` the same in both, to a hundredth of what is wrong with it?
+
+    strict    ours must also be right wherever theirs is
+    """
+    mine, wrong = wrong_arrays(ours, right), wrong_arrays(theirs, right)
+    if None in mine or None in wrong:
+        return isinstance(ours, str) and isinstance(theirs, str) and ours == theirs
+    if which is None:                                           # the first row raised
+        return mine == wrong
+    if strict and not set(mine) <= set(wrong):
+        return False
+    if which not in wrong:
+        return which not in mine
+    off = distance(theirs[which], right[which])
+    return distance(ours[which], theirs[which]) <= 0.01 * min(off, 1e3)
 
 
 def distance(a, b):

@@ -27,6 +27,9 @@ EXERCISE = exercise(
          "the mean of g is not subtracted: μ depends on x, too"),
         ("layernorm_backward", "- xhat * (g * xhat).mean(axis=-1, keepdims=True)", "",
          "the term x̂ mean(g x̂) is missing: the scale r depends on x, too"),
+        ("layernorm_backward", "dx = r * (g - g.mean(axis=-1, keepdims=True)\n              "
+         "- xhat * (g * xhat).mean(axis=-1, keepdims=True))", "dx = r * g",
+         "μ and r are taken for constants: both depend on x, and each takes a mean out of g"),
         ("layernorm_backward", "g = dy * gamma", "g = dy",
          "gamma is missing: g = dy γ is what reaches x̂"),
         ("layernorm_backward", "dx = r * (", "dx = (", "the factor r is missing in dx"),
