@@ -115,6 +115,9 @@ def closing(path, notebook):
     if not started:
         yield "Exercises starts none"
     yield from (f"no exercise {name}" for name in started if name not in EXERCISES)
+    named = set(re.findall(r"\w+", parts["Exercises"]))
+    yield from (f"does not name its exercise {name}" for name, home in EXERCISES.items()
+                if home == path.stem and name not in named)
 
 
 def links(path, notebook):
@@ -239,6 +242,7 @@ def test_a_good_notebook_keeps_the_rules(tmp_path):
     (closing, "](../nanollm/ops/embedding.py)", "]", "no link"),
     (closing, "exercise start embedding", "", "starts none"),
     (closing, "start embedding", "start embeding", "no exercise embeding"),
+    (closing, "museum_scatter", "more", "does not name its exercise museum_scatter"),
     (links, "ops/embedding.py", "ops/embeding.py", "no file"),
     (links, "nothing", "[Doc 9](equations.md#d9-none)", "no row d9-none"),
     (terms, "nothing", "a language model (语言模形)", "a language model \\(语言模形"),
