@@ -244,6 +244,15 @@ def test_bad_words_are_one_line_and_exit_code_2(words, message, folder, capsys):
     assert message in error and error.count("\n") == 1
 
 
+def test_the_message_in_the_readme_is_a_real_one(tmp_path):
+    exercise, path = catalog.load("softmax"), tmp_path / "softmax.py"
+    path.write_text(stubs.plant(stubs.page(exercise), "softmax_backward", "dy - mean", "dy"),
+                    "utf-8")
+    message = next(v.message for v in examine(exercise, path) if v.state == "wrong")
+    indented = "".join(f"    {line}\n" for line in message.splitlines())
+    assert indented in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_plain_pytest_does_the_same_checks(folder):
     run("start", "dropout")
     (folder / "dropout.py").write_text(SOLVED.replace(LINE, LINE.replace("keep /", "~keep /")),
