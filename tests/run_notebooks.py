@@ -75,14 +75,13 @@ def run(path, *, quick=False):
     environment |= {"http_proxy": NOWHERE, "https_proxy": NOWHERE}
     environment |= {"NANOLLM_QUICK": "1"} if quick else {}
 
-    cells = list(notebook.cells)                # a cell that is run takes its place in the notebook
-
     async def execute():
         async with client.async_setup_kernel(env=environment, cleanup_kc=True):
-            await client.async_execute_cell(nbformat.v4.new_code_cell(WATCH), 0,
-                                            store_history=False)
+            notebook.cells.insert(0, nbformat.v4.new_code_cell(WATCH))
+            await client.async_execute_cell(notebook.cells[0], 0, store_history=False)
+            notebook.cells.pop(0)
             begin, count = time.perf_counter(), 0
-            for n, cell in enumerate(cells):
+            for n, cell in enumerate(notebook.cells):
                 count += cell.cell_type == "code" and bool(cell.source.strip())
                 await client.async_execute_cell(cell, n, execution_count=count)
             return time.perf_counter() - begin

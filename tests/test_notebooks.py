@@ -287,11 +287,15 @@ BAD = ["1 / 0",
        "from urllib.request import urlopen\nurlopen('https://example.org')"]
 
 
-def test_a_run_finds_what_is_wrong(tmp_path):
+def test_a_run_finds_what_is_wrong_and_leaves_the_text_alone(tmp_path):
     path = tmp_path / "bad.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in BAD]), path)
-    lines = list(wrong_outputs(run(path)[0]))
-    for n, says in ((0, "ZeroDivisionError"), (1, "RuntimeWarning"), (2, "of ours"),
-                    (4, "axes 0 of a figure have no ylabel"), (7, "no zlabel"), (8, "URLError")):
+    cells = [new_markdown_cell(FIRST), *map(new_code_cell, BAD)]
+    nbformat.write(new_notebook(cells=cells), path)
+    notebook, seconds = run(path)
+    lines = list(wrong_outputs(notebook))
+    for n, says in ((1, "ZeroDivisionError"), (2, "RuntimeWarning"), (3, "of ours"),
+                    (5, "axes 0 of a figure have no ylabel"), (8, "no zlabel"), (9, "URLError")):
         assert any(line.startswith(f"cell {n} ") and says in line for line in lines), lines
-    assert not any(line.startswith(f"cell {n} ") for line in lines for n in (3, 5, 6)), lines
+    assert not any(line.startswith(f"cell {n} ") for line in lines for n in (4, 6, 7)), lines
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in cells]
+    assert seconds > 0
