@@ -171,6 +171,28 @@ def test_every_row_of_part_one_names_a_notebook_and_every_id_is_there_once():
         assert {name for name in ROWS.values() if name} <= {path.stem for path in NOTEBOOKS}
 
 
+def sections_of(text):
+    """{(document, section)} of a text like "Doc 0 §3.2, §5.2 to §5.4; Doc 1 §5"."""
+    found = set()
+    for document, part in re.findall(r"Doc (\d)((?:(?!Doc).)*)", text):
+        for above, first, last in re.findall(r"§((?:\d+\.)*)(\d+)(?: to §\1(\d+))?", part):
+            found |= {(document, f"{above}{n}") for n in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def test_the_map_in_the_readme_has_every_notebook_with_all_its_sections():
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| \d+ \| .*\(notebooks/(\w+)\.ipynb\) \| (.*)\|$", readme, re.M))
+    assert sorted(shown) == [path.stem for path in NOTEBOOKS] or len(NOTEBOOKS) < ALL
+    for id, place, name in re.findall(
+            r'^\| <a id="([\w-]+)"></a>.*?\| (.*?Doc.*?) \|.*\[(\w+)\]\(\3\.ipynb\) \|$',
+            EQUATIONS, re.M):
+        missing = [(document, section) for document, section in sections_of(place)
+                   if not any(document == d and f"{section}.".startswith(f"{s}.")
+                              for d, s in sections_of(shown[name]))]
+        assert not missing, f"{id} in {name}"
+
+
 # They run
 
 
