@@ -1,4 +1,4 @@
-"""exercise: write the book's pages yourself, and be told what is wrong. Nothing is sent anywhere."""
+"""exercise: write the book's pages yourself, and be told what is wrong."""
 
 import re
 import unicodedata

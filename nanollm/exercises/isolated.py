@@ -57,8 +57,9 @@ def check(exercise, path):
         filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     with tempfile.TemporaryDirectory(prefix="nanollm-") as folder:
         out = Path(folder) / "verdicts"
-        code = run([sys.executable, "-m", "nanollm.exercises.examine", exercise.name, str(path),
-                    str(out), str(exercise.limit)], environment, exercise.limit + GRACE, Path(folder) / "errors")
+        command = [sys.executable, "-m", "nanollm.exercises.examine", exercise.name, str(path),
+                   str(out), str(exercise.limit)]
+        code = run(command, environment, exercise.limit + GRACE, Path(folder) / "errors")
         lines = out.read_text("utf-8").splitlines() if out.exists() else []
         complaint = (Path(folder) / "errors").read_text("utf-8", "replace").strip()
     verdicts = [Verdict(**json.loads(line)) for line in lines]

@@ -36,7 +36,7 @@ class Exercise:
 
     page          the solved page, from the project's root; `start` makes the stub from it
     blanks        functions whose bodies `start` empties: "softmax", or "Tape.gradient" in a class
-    broken        ((right, wrong), ...): texts of the page that `start` exchanges (the museum's bugs)
+    broken        ((right, wrong), ...): texts of the page that `start` exchanges: a museum's bug
     checks        functions of the student's module, in the order in which they are best met
     hints         three pairs (English, Chinese): the idea, the equation, nearly the line
     suspects      mistakes people make: (function, right, wrong, words). Where an op's answer is

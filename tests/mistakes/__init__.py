@@ -1,7 +1,7 @@
 """Mistakes planted in the solved pages of the exercises: each must be told by its kind.
 
 A file a group (ops.py, pieces.py, kernels.py, cuda.py, museum.py) holds ROWS: (exercise, function,
-old, new, regex). In the solved page's `function` ("f", "Class.method"; "" for the whole page), `old`
+old, new, regex). In the solved page's `function` ("f", "Class.method"; "": the whole page), `old`
 becomes `new`; the first message that a student would read must match `regex`.
 
     python -m tests.mistakes [GROUP ...]        the table of all mistakes and their messages

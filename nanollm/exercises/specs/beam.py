@@ -199,6 +199,7 @@ EXERCISE = Exercise(
         ("kept = sorted(longer, key=lambda pair: -pair[0])[:beam]; leave the loop when all kept "
          "end with `end`; answer = max over kept of total / len(ids) ** normalize, its `end` cut "
          "off.",
-         "kept = sorted(longer, key=lambda pair: -pair[0])[:beam]；若 kept 都以 end 结尾就跳出循环；"
+         "kept = sorted(longer, key=lambda pair: -pair[0])[:beam]；若 kept 都以 end 结尾就跳出循"
+         "环；"
          "答案是 total / len(ids) ** normalize 最大者，去掉末尾的 end。"),
     ))

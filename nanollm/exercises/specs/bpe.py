@@ -179,7 +179,8 @@ EXERCISE = Exercise(
          "ranks, pair = min(those, key=ranks.get) and word = join(word, pair, first + "
          "ranks[pair]). decode: an id below first stands for itself, any other for decode of its "
          "two parts.",
-         "encode：令 ranks = {pair: i}；只要还有相邻对在 ranks 中，就取 min(这些对, key=ranks.get)，"
+         "encode：令 ranks = {pair: i}；只要还有相邻对在 ranks 中，就取 min(这些对, "
+         "key=ranks.get)，"
          "并做 word = join(word, pair, first + ranks[pair])。decode：小于 first 的 id 就是它自己，"
          "其余的 id 递归展开它的两部分。"),
     ))

@@ -16,7 +16,7 @@ def answer(x, y):
 
 
 EXERCISE = Exercise(
-    name="cuda01_map", title="a thread for each entry", group="cuda", notebook="14_cuda",
+    name="cuda01_map", title="A thread for each entry", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda01_map.py", blanks=("relu",), environment=ENVIRONMENT,
     checks=checks("relu", situations, answer, likely={
         "both": "every thread must have an entry of its own: its number is cuda.threadIdx.x",

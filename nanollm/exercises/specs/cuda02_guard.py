@@ -17,7 +17,7 @@ def answer(x, h, y):
 
 
 EXERCISE = Exercise(
-    name="cuda02_guard", title="more threads than entries", group="cuda", notebook="14_cuda",
+    name="cuda02_guard", title="More threads than entries", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda02_guard.py", blanks=("add",), environment=ENVIRONMENT,
     checks=checks("add", situations, answer, likely={
         "unwritten": "the guard is too strict: every i from 0 to y.size - 1 must pass",

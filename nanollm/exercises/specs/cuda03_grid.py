@@ -17,7 +17,7 @@ def answer(w, dw, lr):
 
 
 EXERCISE = Exercise(
-    name="cuda03_grid", title="many blocks", group="cuda", notebook="14_cuda",
+    name="cuda03_grid", title="Many blocks", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda03_grid.py", blanks=("sgd_step",), environment=ENVIRONMENT,
     checks=checks("sgd_step", situations, answer, likely={
         "both": "threads of two blocks take the same entry: a block's number must count too, "

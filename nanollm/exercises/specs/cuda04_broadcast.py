@@ -21,7 +21,7 @@ WHY = ("x is the direction in which neighbors lie side by side in memory: take t
        "x and the row n from y")
 
 EXERCISE = Exercise(
-    name="cuda04_broadcast", title="threads in two directions", group="cuda", notebook="14_cuda",
+    name="cuda04_broadcast", title="Threads in two directions", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda04_broadcast.py", blanks=("add_bias",),
     environment=ENVIRONMENT,
     checks=checks("add_bias", situations, answer, neighbors={"x": WHY, "y": WHY}, likely={

@@ -17,7 +17,7 @@ def answer(x, y):
 
 
 EXERCISE = Exercise(
-    name="cuda05_shared", title="a tile in shared memory", group="cuda", notebook="14_cuda",
+    name="cuda05_shared", title="A tile in shared memory", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda05_shared.py", blanks=("transpose",),
     environment=ENVIRONMENT,
     checks=checks("transpose", situations, answer, neighbors={

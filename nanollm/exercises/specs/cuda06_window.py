@@ -20,7 +20,7 @@ def answer(x, w, y):
 
 
 EXERCISE = Exercise(
-    name="cuda06_window", title="a tile with an edge", group="cuda", notebook="14_cuda",
+    name="cuda06_window", title="A tile with an edge", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda06_window.py", blanks=("causal_filter",),
     environment=ENVIRONMENT,
     checks=checks("causal_filter", situations, answer, once={"x": ("block", 1)}, likely={

@@ -19,7 +19,7 @@ def answer(x, y):
 
 
 EXERCISE = Exercise(
-    name="cuda07_reduce", title="a sum as a tree", group="cuda", notebook="14_cuda",
+    name="cuda07_reduce", title="A sum as a tree", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda07_reduce.py", blanks=("block_sums",),
     environment=ENVIRONMENT,
     checks=checks("block_sums", situations, answer, once={"x": 1}, rounds=ROUNDS + 1, likely={

@@ -20,7 +20,7 @@ def answer(x, y):
 
 
 EXERCISE = Exercise(
-    name="cuda08_scan", title="all running sums at once", group="cuda", notebook="14_cuda",
+    name="cuda08_scan", title="All running sums at once", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda08_scan.py", blanks=("running_sums",),
     environment=ENVIRONMENT,
     checks=checks("running_sums", situations, answer, once={"x": 1}, rounds=ROUNDS + 1, likely={

@@ -18,7 +18,7 @@ def answer(a, b, y):
 
 
 EXERCISE = Exercise(
-    name="cuda09_matmul", title="the tiled matrix product", group="cuda", notebook="14_cuda",
+    name="cuda09_matmul", title="The tiled matrix product", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda09_matmul.py", blanks=("matmul",), environment=ENVIRONMENT,
     checks=checks("matmul", situations, answer, once={"a": ("block", 1), "b": ("block", 1)},
                   neighbors={

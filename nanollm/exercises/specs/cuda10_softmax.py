@@ -23,7 +23,7 @@ def answer(x, y):
 SIDE_BY_SIDE = "thread t takes the entries t, t + THREADS, ...: range(t, K, THREADS)"
 
 EXERCISE = Exercise(
-    name="cuda10_softmax", title="softmax, a block for each row", group="cuda",
+    name="cuda10_softmax", title="Softmax, a block for each row", group="cuda",
     notebook="14_cuda", page="nanollm/exercises/pages/cuda10_softmax.py", blanks=("softmax",),
     environment=ENVIRONMENT,
     checks=checks("softmax", situations, answer, once={"x": 3}, rounds=2 * ROUNDS + 3,

@@ -103,7 +103,7 @@ def same(student):
 
 
 EXERCISE = Exercise(
-    name="kernel_scatter", title="a scatter on several threads: find the race", group="kernels",
+    name="kernel_scatter", title="A scatter on several threads: find the race", group="kernels",
     notebook="13_numba", page="nanollm/exercises/pages/kernel_scatter.py",
     environment=ENVIRONMENT, limit=90,
     broken=(("""    for c in prange(dw.shape[1]):

@@ -53,7 +53,7 @@ def simd(student):
 
 
 EXERCISE = Exercise(
-    name="kernel_softmax", title="softmax, a row at a time", group="kernels", notebook="13_numba",
+    name="kernel_softmax", title="Softmax, a row at a time", group="kernels", notebook="13_numba",
     page="nanollm/exercises/pages/kernel_softmax.py", blanks=("softmax",), environment=ENVIRONMENT,
     broken=(('OPTIONS = {"error_model": "numpy", "fastmath": {"reassoc", "nsz"}}    # what the '
              "compiler may do", "OPTIONS = {}                # what the compiler may do"),),

@@ -162,7 +162,8 @@ EXERCISE = Exercise(
         ("da = concatenate((dc g i (1 - i), dc c f (1 - f), dc i (1 - g²), dh tanh(c') o (1 - "
          "o))); then da @ w.T, da @ u.T, dc * f, x.T @ da, h.T @ da, da.sum(axis=0). c and h here "
          "are the old ones, from before the step.",
-         "da = concatenate((dc g i (1 - i), dc c f (1 - f), dc i (1 - g²), dh tanh(c') o (1 - o)))；"
+         "da = concatenate((dc g i (1 - i), dc c f (1 - f), dc i (1 - g²), dh tanh(c') o (1 - "
+         "o)))；"
          "然后依次返回 da @ w.T、da @ u.T、dc * f、x.T @ da、h.T @ da、da.sum(axis=0)。"
          "这里的 c 和 h 是这一步之前的旧值。"),
     ))

@@ -76,7 +76,8 @@ EXERCISE = Exercise(
          "只有各部分一样大时，各部分均值的均值才等于总体均值。"),
         ("Add up n times the mean of each part, where n is the number of its targets that count, "
          "and divide by all of them in the end. The gradient likewise.",
-         "把每部分的均值乘以 n 后相加，n 是该部分有效目标的个数，最后除以有效目标的总数。梯度也一样。")),
+         "把每部分的均值乘以 n 后相加，n 是该部分有效目标的个数，最后除以有效目标的总数。梯度也一"
+         "样。")),
     thread="https://github.com/huggingface/transformers/pull/34191",
     explanation="""\
 Cause     Each part's loss is a mean over its own tokens, and the parts' means are averaged. A token

@@ -78,7 +78,8 @@ EXERCISE = Exercise(
          "这些是分数，不是概率：后面还要取 exp。哪个分数对应的概率是 0？"),
         ("exp(1e-10) is 1. A token that is ruled out needs a score that is lower than any other: "
          "-np.inf, whose exp is exactly 0.",
-         "exp(1e-10) 等于 1。被排除的词元需要一个比任何分数都低的分数：-np.inf，它的 exp 恰好是 0。")),
+         "exp(1e-10) 等于 1。被排除的词元需要一个比任何分数都低的分数：-np.inf，它的 exp 恰好是 0。"
+         "")),
     thread="https://github.com/karpathy/minGPT/issues/10",
     explanation="""\
 Cause     1e-10 stands for "nothing" among probabilities; among scores it is an ordinary number, and

@@ -67,7 +67,8 @@ EXERCISE = Exercise(
          "概率为 0.5、0.41、0.09，p = 0.9：哪些词元应留下，实际留下了哪些？"),
         ("The smallest set that reaches p contains the token that crosses p. Which sum decides "
          "about a token: with itself, or before it?",
-         "达到 p 的最小集合包含跨过 p 的那个词元。决定一个词元去留的，是包含它自己的和，还是它之前的和？"),
+         "达到 p 的最小集合包含跨过 p 的那个词元。决定一个词元去留的，是包含它自己的和，还是它之前"
+         "的和？"),
         ("A token stays while those before it have not reached p: ends - probabilities[order] < p.",
          "只要它之前的那些还没有达到 p，这个词元就留下：ends - probabilities[order] < p。")),
     thread="https://github.com/rasbt/reasoning-from-scratch/issues/164",

@@ -71,7 +71,8 @@ EXERCISE = Exercise(
          "在第一次和第二次调用之后，分别打印 a + b 的梯度。"),
         ("What lies between the weights and the result accumulates as well: set grad to 0 for "
          "every Number of the order, with parents or without.",
-         "权重与结果之间的中间量同样会累积：对 order 中的每个 Number，无论有没有 parents，都先把 grad 置 0。")),
+         "权重与结果之间的中间量同样会累积：对 order 中的每个 Number，无论有没有 parents，都先把 "
+         "grad 置 0。")),
     thread="https://github.com/karpathy/micrograd/pull/102",
     explanation="""\
 Cause     Every Number accumulates with +=, but only those without parents, the weights, are set to

@@ -79,7 +79,8 @@ EXERCISE = Exercise(
         ("Hold an unfinished character back until the next piece: codecs.getincrementaldecoder("
          "\"utf-8\")(\"replace\") does so; decode(b\"\", final=True) gives what is left at the "
          "end.",
-         "把没有完的字符留到下一片：codecs.getincrementaldecoder(\"utf-8\")(\"replace\") 就是这样做的；"
+         "把没有完的字符留到下一片：codecs.getincrementaldecoder(\"utf-8\")(\"replace\") 就是这样做"
+         "的；"
          "最后用 decode(b\"\", final=True) 取出剩下的。")),
     thread="https://github.com/antonellof/ferrox/issues/124",
     explanation="""\

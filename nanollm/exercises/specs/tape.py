@@ -253,7 +253,8 @@ EXERCISE = Exercise(
         ("grads = {id(loss): kernels.ones(loss.shape, loss.dtype)} with kernels = "
          "backend.module(); grads[id(x)] = dx if id(x) is new else kernels.add(known, dx)[0]; in "
          "the end [grads[id(t)] for t in wrt], and InputError for a t that is not there.",
-         "grads = {id(loss): kernels.ones(loss.shape, loss.dtype)}，其中 kernels = backend.module()；"
+         "grads = {id(loss): kernels.ones(loss.shape, loss.dtype)}，其中 kernels = "
+         "backend.module()；"
          "若 id(x) 是新的则 grads[id(x)] = dx，否则 kernels.add(known, dx)[0]；"
          "最后返回 [grads[id(t)] for t in wrt]，缺哪个 t 就抛 InputError。"),
     ))
