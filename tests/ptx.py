@@ -114,6 +114,7 @@ def run_cases():
     cuda.keep(np.random.default_rng(0), (3, 5), 0.1)
     run_ladder()
     run_ceilings()
+    run_puzzles()
 
 
 def as_array(x):
@@ -134,6 +135,19 @@ def run_ceilings():
     ceilings.timed = lambda run, times: (run() or 1.0, True)
     ceilings.copy_rate()
     ceilings.arithmetic_rate()
+
+
+def run_puzzles():
+    """The solved puzzles of the exercises, in float32 as there."""
+    from nanollm.exercises import catalog
+    for exercise in catalog.all_of_them():
+        if exercise.group == "cuda":
+            page = import_module(f"nanollm.exercises.pages.{exercise.name}")
+            spec = import_module(f"nanollm.exercises.specs.{exercise.name}")
+            (kernel,) = (getattr(page, name) for name in exercise.blanks)
+            for grid, threads, arguments in spec.situations(np.random.default_rng(0)):
+                kernel[grid, threads](*(Paper(x) if isinstance(x, np.ndarray) else x
+                                        for x in arguments.values()))
 
 
 class Compiler:

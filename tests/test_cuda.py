@@ -43,6 +43,21 @@ def test_without_a_driver_one_line_says_what_to_do():
         "NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1")
 
 
+def test_a_notebook_takes_the_simulator_where_it_is_asked_to_or_there_is_no_gpu():
+    for settings in {"NANOLLM_CUDA": "simulator"}, {}:
+        result = run("-c", "from nanollm import course; course.gpus = lambda: 0; "
+                     "print(course.gpu_or_simulator()); from kernels.cuda import device; "
+                     "print(device.SIMULATED)", **settings)
+        first, second = result.stdout.splitlines()
+        assert first.startswith("in Numba's simulator") and second == "True"
+
+
+def test_a_notebook_that_imported_numba_too_early_is_told():
+    result = run("-c", "import numba; from nanollm import course; course.gpu_or_simulator()",
+                 NANOLLM_CUDA="simulator")
+    assert result.stderr.splitlines()[-1].endswith("run it from the top")
+
+
 def machine(available=False, error=None, version=(12, 4)):
     """What numba.cuda is like on some machine."""
     driver = SimpleNamespace(get_version=lambda: version)

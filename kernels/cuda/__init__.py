@@ -2,7 +2,8 @@
 
 Beside them: device.py (the door to numba.cuda), block.py (blocks, sums over a block, launches),
 arrays.py and flat.py (memory), products.py (the matrix product), vectors.py and registers.py (loads
-of 16 bytes, results in registers), ladder.py and tensor_cores.py (other products, to compare).
+of 16 bytes, results in registers), ladder.py and tensor_cores.py (other products, to compare),
+watch.py (each access of a launch in the simulator, and its races).
 """
 
 from kernels.cuda.arrays import activate, array, empty, numpy, ones, zeros

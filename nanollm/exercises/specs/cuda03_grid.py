@@ -9,7 +9,7 @@ from nanollm.exercises.spec import Exercise
 def situations(rng):
     for N in 3, 2 * THREADS, 3 * THREADS - 3:
         w, dw = rng.standard_normal((2, N), np.float32)
-        yield -(-N // THREADS), THREADS, {"w": w, "dw": dw, "lr": 0.5}
+        yield -(-N // THREADS), THREADS, {"w": w, "dw": dw, "lr": np.float32(0.5)}
 
 
 def answer(w, dw, lr):
