@@ -22,7 +22,7 @@ EXERCISE = Exercise(
     name="cuda07_reduce", title="A sum as a tree", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda07_reduce.py", blanks=("block_sums",),
     environment=ENVIRONMENT,
-    checks=checks("block_sums", situations, answer, once={"x": 1}, rounds=ROUNDS + 1, likely={
+    checks=checks("block_sums", situations, answer, once={"x": 1}, rounds=ROUNDS, likely={
         "wait": "syncthreads stands inside an `if` that not all threads enter. Threads that have "
                 "nothing to add must come to the wait of each round too, or a GPU waits forever",
         "both": "one thread writes the result of the block: if t == 0",

@@ -23,7 +23,7 @@ EXERCISE = Exercise(
     name="cuda08_scan", title="All running sums at once", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda08_scan.py", blanks=("running_sums",),
     environment=ENVIRONMENT,
-    checks=checks("running_sums", situations, answer, once={"x": 1}, rounds=ROUNDS + 1, likely={
+    checks=checks("running_sums", situations, answer, once={"x": 1}, rounds=ROUNDS, likely={
         "race": "in a round everyone reads what a neighbor overwrites: read into a variable, all "
                 "wait, write, all wait",
         "unwritten": "each i below y.size has a thread that must write it",

@@ -26,7 +26,7 @@ EXERCISE = Exercise(
     name="cuda10_softmax", title="Softmax, a block for each row", group="cuda",
     notebook="14_cuda", page="nanollm/exercises/pages/cuda10_softmax.py", blanks=("softmax",),
     environment=ENVIRONMENT,
-    checks=checks("softmax", situations, answer, once={"x": 3}, rounds=2 * ROUNDS + 3,
+    checks=checks("softmax", situations, answer, once={"x": 3}, rounds=ROUNDS,
                   neighbors={"x": SIDE_BY_SIDE, "y": SIDE_BY_SIDE}, likely={
         "outside": "a row has K entries and its threads take t, t + THREADS, ... as far as K: "
                 "range(t, K, THREADS)",
