@@ -274,15 +274,17 @@ def main(name, path, out, limit):
 
 def overtime(limit, path, thread):
     """What is said of a file that does not end: where it was."""
-    lines = [f"stopped after {limit:g} s: an endless loop, or far too slow"]
-    frame = sys._current_frames().get(thread)
-    while frame is not None:
-        if frame.f_code.co_filename == str(path):
-            text = linecache.getline(str(path), frame.f_lineno).strip()
-            inside = "" if frame.f_code.co_name == "<module>" else f" in {frame.f_code.co_name}"
-            return "\n".join([*lines, f"  it was at {path.name}:{frame.f_lineno}{inside}:  {text}"])
-        frame = frame.f_back
-    return lines[0]
+    stopped = f"stopped after {limit:g} s: an endless loop, or far too slow"
+    frames = sys._current_frames()
+    for frame in (frames.pop(thread, None), *frames.values()):      # others: those of a kernel
+        while frame is not None:
+            if frame.f_code.co_filename == str(path):
+                text = linecache.getline(str(path), frame.f_lineno).strip()
+                name = frame.f_code.co_name
+                inside = "" if name == "<module>" else f" in {name}"
+                return f"{stopped}\n  it was at {path.name}:{frame.f_lineno}{inside}:  {text}"
+            frame = frame.f_back
+    return stopped
 
 
 if __name__ == "__main__":
