@@ -10,6 +10,7 @@ numbers, its words name the mistake.
 import contextlib
 import functools
 import inspect
+import textwrap
 import types
 
 import numpy as np
@@ -18,6 +19,7 @@ from nanollm import checkout, diagnosis, gradcheck, ops as reference
 from nanollm.exercises import stubs
 from nanollm.exercises.spec import Exercise, Wrong, call, expect, pair
 
+NUMBERS = np.ndarray | np.generic | float | int
 CLOSE = {np.float32: 2e-5, np.float64: 1e-9}    # relative to the largest entry
 SORTS = ("ordinary", "edge", "extreme")
 EXTREME = ("large numbers", "huge", "small", "tiny")
@@ -185,9 +187,10 @@ def tried(row, dtype=np.float64):
     given = dict(zip(names(row), inputs))
     if size(row) <= SHOWN:
         return {**given, **settings}
-    shapes = ", ".join([*(f"{name} {x if x is None else x.shape}" for name, x in given.items()),
-                        *(f"{name}={value}" for name, value in settings.items())])
-    return f"{shapes}: {row[1]}"
+    items = [*(f"{name} {x if x is None else x.shape}" for name, x in given.items()),
+             *(f"{name}={value}" for name, value in settings.items())]
+    whole = ", ".join(item.replace(" ", "\xa0") for item in items)      # no line ends inside
+    return textwrap.fill(f"{whole}: {row[1]}", 86).replace("\xa0", " ")
 
 
 @contextlib.contextmanager
@@ -226,6 +229,11 @@ def backward(module, row, dtype=np.float64):
         raise Wrong(f"{op}_backward returns {type(dxs).__name__}, not a tuple",
                     expected="a tuple: a gradient for each of " + ", ".join(names(row)),
                     likely="with one input write `return (dx,)`, with the comma")
+    wanted = names(row)
+    if len(dxs) != len(wanted):
+        raise Wrong(f"{op}_backward returns a tuple of {len(dxs)}", tried=tried(row, dtype),
+                    expected=f"{len(wanted)}, a gradient for each of {', '.join(wanted)}",
+                    likely="None stands where there is no gradient: ids, masks")
     return dxs
 
 
@@ -272,10 +280,6 @@ def compare_forward(student, row, likely):
 def compare_backward(student, row, dtype, likely):
     with likely.explaining(gradients, student, row):
         dxs, want = backward(student, row, dtype), backward(reference, row, dtype)
-        if len(dxs) != len(want):
-            raise Wrong(f"{row[0]}_backward returns {len(dxs)} gradients", tried=tried(row, dtype),
-                        expected=f"{len(want)}: one for each of {', '.join(names(row))}",
-                        likely="None stands where there is no gradient")
         for name, got, right in zip(names(row), dxs, want):
             if got is not None and right is not None:
                 expect(f"the gradient of {name}", got, right, tried=tried(row, dtype),
@@ -445,6 +449,8 @@ def distance(a, b):
     """The largest difference, infinite where shapes differ or one alone is not finite."""
     if a is None or b is None:
         return 0 if a is b else np.inf
+    if not isinstance(a, NUMBERS) or not isinstance(b, NUMBERS):
+        return np.inf
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
         return np.inf

@@ -172,8 +172,9 @@ def expect(what, got, want, *, tried=None, tol=1e-9, dtype=None, likely=None):
     if dtype is not None and got.dtype != dtype:
         raise Wrong(f"{what} has the wrong dtype", tried=tried, got=str(got.dtype),
                     expected=str(np.dtype(dtype)), likely=likely or (
-                        "an array made without a dtype (np.zeros(shape)) is float64, and float64\n"
-                        "with float32 gives float64"))
+                        "np.zeros(shape) is float64, and so is np.sqrt(2), a number of NumPy's:\n"
+                        "with float32 they give float64. np.zeros(shape, x.dtype) does not, nor\n"
+                        "does math.sqrt(2): Python's own numbers leave the dtype alone"))
     if want.dtype.kind not in "fc":
         if not np.array_equal(got, want):
             raise Wrong(f"{what} is wrong", tried=tried, got=got, expected=want,

@@ -14,8 +14,9 @@ HEAD = """
 #     python -m nanollm exercise hint {name}
 """
 TASKS = {
-    "ops": "write what says \"write me\". A forward returns (y, saved); saved is a tuple of\n"
-           "# what the backward needs. A backward returns a tuple, one gradient for each array.",
+    "pairs": "write what says \"write me\". A forward returns (y, saved); saved is a tuple of\n"
+             "# what the backward needs. A backward returns a tuple: one gradient for each array,\n"
+             "# None for ids and masks. Where y is a tuple (y, p), so is dy: (dy, dp).",
     "museum": "this program has a bug. Find it and mend it; leave\n"
               "# the names as they are."}
 
@@ -53,7 +54,8 @@ def with_head(exercise, source):
     """`source` with the exercise's task in comments under its docstring."""
     lines = source.splitlines(keepends=True)
     at = ast.parse(source).body[0].end_lineno
-    kind = exercise.group if exercise.blanks else "museum"
+    pairs = any(f"{name}_backward" in exercise.blanks for name in exercise.blanks)
+    kind = "museum" if not exercise.blanks else "pairs" if pairs and exercise.group == "ops" else ""
     task = TASKS.get(kind, 'write what says "write me".')
     lines.insert(at, HEAD.format(name=exercise.name, task=task))
     return "".join(lines)

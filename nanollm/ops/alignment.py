@@ -20,6 +20,7 @@ Backward    y = p v and the softmax are attention.py's: dv = pᵀ dy, dp = dy v�
                 additive         with e_ts = tanh(q_t + k_s):      dw = Σ_ts ds_ts e_ts,
                                  g_ts = ds_ts w ⊙ (1 - e_ts²),     dq_t = Σ_s g_ts,  dk_s = Σ_t g_ts
             q_t + k_s was broadcast over all pairs, so its gradient is summed back over them.
+            With weights=True the loss may depend on p itself: that gradient is added to dp.
 
 Source      additive: Bahdanau, Cho & Bengio 2015 (arXiv 1409.0473), section 3.1 and appendix A.1.2;
             multiplicative: Luong, Pham & Manning 2015 (arXiv 1508.04025), section 3.1
@@ -64,7 +65,7 @@ def weigh(scores, v, mask):
 
 
 def weigh_backward(dy, dp, p, v):
-    """The gradients of the scores (B, T, S) and of v (B, S, C)."""
+    """The gradients of the scores (B, T, S) and of v (B, S, C); dp (B, T, S) or 0 came to p."""
     dp = dp + dy @ v.swapaxes(1, 2)                             # (B, T, S)
     (ds,) = softmax_backward(dp, (p,))
     return ds, p.swapaxes(1, 2) @ dy

@@ -19,6 +19,7 @@ Backward    Let s be the scores and p their softmax; y = p v. Two products, a so
                 dv = pᵀ dy,      dp = dy vᵀ,      ds = p ⊙ (dp - Σ_s p dp)    (softmax.py)
                 dq = ds k / √D,  dk = dsᵀ q / √D.
             Where p = 0, ds = 0: nothing flows through a mask, whatever finite numbers stand behind.
+            With weights=True the loss may depend on p itself: that gradient is added to dp.
 
 Source      Vaswani et al. 2017 (arXiv 1706.03762), equation 1 and section 3.2.2
 Kernels     kernels/cpu/attention.py, kernels/cuda/attention.py (and attention_backward.py there)

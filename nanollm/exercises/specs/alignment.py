@@ -10,8 +10,12 @@ EXERCISE = exercise(
     suspects=(
         ("weigh", "scores, -np.inf)", "scores, -10)",
          "a masked score of -10 leaks: exp(-10) is not 0; a masked pair has score -inf"),
-        ("weigh", "e.sum(axis=-1, keepdims=True)", "e.sum(axis=-2, keepdims=True)",
+        ("weigh", "np.where(np.isneginf(m), 0, m)", "m",
+         "-inf - (-inf) where a row is masked everywhere: take 0 for its maximum, 1 for its sum"),
+        ("weigh", "axis=-1, keepdims=True", "axis=-2, keepdims=True",
          "the softmax runs over the queries; for each query it runs over the keys"),
+        ("weigh", "e.sum(axis=-1, keepdims=True)", "e.sum(axis=-2, keepdims=True)",
+         "the softmax divides by a sum over the queries; for each query it is over the keys"),
         ("weigh_backward", "softmax_backward(dp, (p,))", "(dp * p,)",
          "the softmax's backward subtracts the mean of dp under p; here it does not"),
         ("weigh_backward", "dp + dy @ v", "dy @ v",
@@ -49,8 +53,10 @@ EXERCISE = exercise(
          "e_ts = tanh(q_t + k_s)，score = w · e_ts；或 score = q_t · k_s。dp = dy vᵀ，"
          "ds = p (dp - Σ_s p dp)。加性：g = ds w (1 - e²)，dq = Σ_s g，dk = Σ_t g，dw = Σ ds e。"),
         ("q[:, :, None] + k[:, None] is (B, T, S, A), and e @ w the scores. np.where(pairs(mask), "
-         "scores, -np.inf) before the softmax; where a row has no key, a maximum of -inf becomes 0 "
-         "and a sum of 0 becomes 1. dw = np.tensordot(ds, e, axes=3).",
+         "scores, -np.inf) before the softmax; scores.max(axis=-1, "
+         "keepdims=True, initial=-np.inf) works without keys too; where a row has none, a maximum "
+         "of -inf becomes 0 and a sum of 0 becomes 1. dw = np.tensordot(ds, e, axes=3).",
          "q[:, :, None] + k[:, None] 的形状是 (B, T, S, A)，e @ w 就是分数。softmax 之前 "
-         "np.where(pairs(mask), scores, -np.inf)；没有键的行，最大值 -inf 换成 0，和 0 换成 1。"
+         "np.where(pairs(mask), scores, -np.inf)；scores.max(axis=-1, keepdims=True, "
+         "initial=-np.inf) 在没有键时也能算；没有键的行，最大值 -inf 换成 0，和 0 换成 1。"
          "dw = np.tensordot(ds, e, axes=3)。")))

@@ -72,11 +72,17 @@ def check_greedy(student):
         logits, ids = table(seed=seed), []
         while len(ids) < 4 and END not in ids:
             ids.append(int(logits(ids).argmax()))
-        want = (ids[:-1] if ids[-1] == END else ids), float(np.mean(log_p(logits, ids)))
-        compare("with beam=1 the answer is not the greedy one",
-                search(student, logits, beam=1, most=4), want,
-                likely="keep the likeliest `beam` beginnings, the largest sum of log P; score the "
-                       "answer\nby log P / n^normalize, n with `end`")
+        each = log_p(logits, ids)
+        want, got = ids[:-1] if ids[-1] == END else ids, search(student, logits, beam=1, most=4)
+        tried = (f"beam=1, most=4, end={END}, normalize=1; greedy says {ids},\n"
+                 f"log P of each token {np.round(each, 4).tolist()}")
+        if got[0] != want:
+            raise Wrong("with beam=1 the answer is not the greedy one", tried=tried, got=got[0],
+                        expected=want, likely="keep the likeliest `beam` beginnings, by their sum "
+                                              "of log P; `end` is no\npart of the answer")
+        compare("the answer is right, its score is not", got, (want, float(np.mean(each))),
+                tried=tried, likely=f"the score is log P / n^normalize; n counts `end`: "
+                                    f"{len(ids)} here")
 
 
 def check_scores_are_logits(student):

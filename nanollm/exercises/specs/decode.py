@@ -18,6 +18,7 @@ EXERCISE = exercise(
          "the residual is missing: the block adds to x"),
         ("attention_step_", "y, _ = layernorm(x, gamma, beta, eps=eps)", "y = x",
          "the layer normalization is missing"),
+        ("attention_step_", "eps=eps)", "eps=1e-5)", "`eps` is not handed on"),
         ("attention_step_", "heads=heads)\n    y, _ = linear", "heads=1)\n    y, _ = linear",
          "the heads are not separated: hand `heads` on"),
         ("mlp_step", "return x + y", "return y", "the residual is missing: the block adds to x"),

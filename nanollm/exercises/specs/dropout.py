@@ -29,6 +29,8 @@ EXERCISE = exercise(
     suspects=(
         ("dropout", "x * keep / (1 - rate)", "x * keep",
          "what is kept is not divided by 1 - rate: the expected y would be smaller than x"),
+        ("dropout", "/ (1 - rate)", "* (1 - rate)",
+         "multiplied by 1 - rate: dividing by it keeps the expected y at x"),
         ("dropout", "x * keep / (1 - rate)", "x * keep / rate if rate else x * keep",
          "divided by the rate: the share that is kept is 1 - rate"),
         ("dropout", "x * keep / (1 - rate)", "x * ~keep / (1 - rate)",

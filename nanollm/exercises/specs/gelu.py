@@ -15,6 +15,8 @@ EXERCISE = exercise(
          "the product rule: the density is multiplied by x"),
         ("gelu_backward", "cdf + x * pdf", "cdf", "the product rule: x φ(x) is missing"),
         ("gelu_backward", "3 * CUBIC", "CUBIC", "the 3 of the cube's derivative is missing"),
+        ("gelu_backward", "3 * CUBIC * x * x", "3 * CUBIC * x",
+         "3 x in place of 3 x², the derivative of x³"),
         ("gelu_backward", "(1 - t * t) * du", "(1 - t * t)", "the chain rule: the factor u' is "
          "missing"),
         ("gelu_backward", "-0.5 * x * x", "-x * x", "the ½ in the normal density's exponent"),

@@ -83,9 +83,11 @@ def check_prompt(student):
     want, _ = ops.attention(*arrays, causal=True)
     y, *_ = in_portions(student, arrays, [5])
     expect("y of a prompt of 5 tokens", y, want,
+           tried=f"q, k, v (5, {C}), length=0, heads=1",
            likely="token t of the new ones may not look at those after it: causal")
     y, *_ = in_portions(student, arrays, [2, 3])
     expect("y of 2 tokens and then 3", y, want,
+           tried=f"q, k, v (2, {C}) with length=0, then (3, {C}) with length=2",
            likely="new token t stands at row length + t, and sees rows 0 to length + t: the mask "
                   "is shifted\nby length")
 

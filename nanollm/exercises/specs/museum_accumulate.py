@@ -32,6 +32,9 @@ def compare(student, lengths, likely):
     losses = [float(loss) for loss, _ in found.values()]
     if not np.allclose(losses, want, rtol=1e-9):
         constant = losses[0] / want if np.ptp(losses) < 1e-9 else 0
+        if constant and abs(constant * targets.size - sum(lengths)) < 1e-6:
+            likely = (f"the sum of {sum(lengths)} tokens is divided by {targets.size}, the number "
+                      "of all places,\npadding too")
         raise Wrong("the loss of one batch depends on the number of parts" if not constant else
                     f"the loss is {constant:.4g} times what it should be, in any number of parts",
                     tried=tried, got=", ".join(f"{loss:.6f}" for loss in losses),

@@ -25,15 +25,18 @@ def check_small(student):
                                                 "the sum")
     future = np.triu(p, 1)
     if future.any():
-        raise Wrong("a query has weight on keys in its future", got=p,
-                    likely="rows are queries, columns are keys")
+        t, s = np.argwhere(future)[0]
+        raise Wrong("a query has weight on keys in its future", tried=f"{T} queries, {T} keys",
+                    got=f"query {t} has the weight {p[t, s]:.3g} on key {s}", expected="0",
+                    likely="rows are queries, columns are keys; what is ruled out gets the score "
+                           "-inf, not 0")
     expect("y", call(student.attend, q, k, v), ops.attention(q, k, v, causal=True)[0],
            likely="query t sees the keys 0 ... t, t itself too")
 
 
 def check_future(student):
     "what comes later changes nothing, whatever the scores"
-    for size in 1.0, 1e2, 1e3:
+    for size in 1.0, 1e2, 1e3, 1e5:
         q = np.full((T, D), size)
         k = np.full((T, D), -size) * (1 + np.arange(T)[::-1, None] / 10)        # the past worst
         v = np.random.default_rng(0).standard_normal((T, D))
