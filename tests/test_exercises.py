@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 
@@ -14,6 +16,7 @@ import mistakes
 from mistakes.__main__ import in_a_process
 from nanollm.checkout import ROOT
 from nanollm.cli import main
+from nanollm.cli.exercise import wrapped
 from nanollm.exercises import catalog, isolated, stubs
 from nanollm.exercises.examine import examine
 
@@ -211,6 +214,16 @@ def test_start_overwrites_nothing(folder, capsys):
     assert (folder / "dropout.1.old").read_text("utf-8") == "mine"
     assert (folder / "dropout.2.old").read_text("utf-8") == START
     assert (folder / "dropout.py").read_text("utf-8") == START
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_hint_in_lines_keeps_words_and_signs_together(name):
+    for text in itertools.chain(*catalog.load(name).hints):
+        lines = wrapped(text).split("\n")
+        assert "".join("".join(lines).split()) == "".join(text.split())
+        for line in lines:
+            assert len(line) <= 88 and line[0] not in "，。；：、）"
+            assert not unicodedata.combining(line[0])
 
 
 def test_hints_go_on_by_one_and_the_solution_is_behind_a_switch(folder, capsys):

@@ -144,8 +144,9 @@ def run_hint(args):
 def wrapped(text, width=88):
     """A text in lines of at most `width` columns; a Chinese character takes two."""
     lines, room = [""], width
-    for piece in re.findall(r"\n|[!-~]+ ?|[^!-~\n][，。；：、）]*", text):
-        columns = sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in piece)
+    for piece in re.findall(r"\n|(?:[^\s⺀-￯]+|[^\n])[，。；：、）]* ?", text):    # words, or signs
+        columns = sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in piece
+                      if not unicodedata.combining(c))
         if piece == "\n" or columns > room + piece.endswith(" "):
             lines.append("")
             room = width
