@@ -10,6 +10,7 @@ numbers, its words name the mistake.
 import contextlib
 import functools
 import inspect
+import re
 import textwrap
 import types
 
@@ -224,7 +225,12 @@ def backward(module, row, dtype=np.float64):
         dy = tuple(map(exact, dy)) if isinstance(dy, tuple) else exact(dy)
     with trying(row, dtype):
         _, saved = pair(call(getattr(module, op), *inputs, **settings), op)
-        dxs = call(getattr(module, op + "_backward"), dy, saved)
+        try:
+            dxs = call(getattr(module, op + "_backward"), dy, saved)
+        except Exception as error:
+            if isinstance(dy, tuple) and re.search("tuple|inhomogeneous", str(error)):
+                error.likely = f"y is a tuple of {len(dy)} here, and so is dy: take it apart first"
+            raise
     if not isinstance(dxs, tuple):
         raise Wrong(f"{op}_backward returns {type(dxs).__name__}, not a tuple",
                     expected="a tuple: a gradient for each of " + ", ".join(names(row)),
@@ -388,7 +394,7 @@ class Suspects:
             words = self.words(compute, student, row)
             raise (wrong.because(words) if words else wrong) from None
         except Exception as error:
-            error.likely = self.words(compute, student, row)
+            error.likely = self.words(compute, student, row) or getattr(error, "likely", None)
             raise
 
     def words(self, compute, student, row):
