@@ -218,8 +218,7 @@ def forward(module, row, dtype=np.float64):
 def backward(module, row, dtype=np.float64):
     """The gradients of a row, for a random dy."""
     op, (inputs, settings, r) = row[0], situation(row, dtype)
-    y, _ = getattr(reference, op)(*inputs, **settings)
-    dy = tuple(r.normal(*a.shape) for a in y) if isinstance(y, tuple) else r.normal(*y.shape)
+    dy = incoming(op, inputs, settings, r)
     if module is reference:
         inputs = [exact(x) for x in inputs]
         dy = tuple(map(exact, dy)) if isinstance(dy, tuple) else exact(dy)
@@ -241,6 +240,12 @@ def backward(module, row, dtype=np.float64):
                     expected=f"{len(wanted)}, a gradient for each of {', '.join(wanted)}",
                     likely="None stands where there is no gradient: ids, masks")
     return dxs
+
+
+def incoming(op, inputs, settings, r):
+    """A random dy for an op's y, a tuple where y is one."""
+    y, _ = getattr(reference, op)(*inputs, **settings)
+    return tuple(r.normal(*a.shape) for a in y) if isinstance(y, tuple) else r.normal(*y.shape)
 
 
 def step(module, row, arrays, settings, t):
@@ -302,6 +307,7 @@ def compare_with_differences(student, row, likely):
     y = forward(reference, row)
     if max(x.size for x in inputs if x is not None) * sum(a.size for a in flat(y)) > MOST:
         return
+    dy_stays(student, row)
     with likely.explaining(gradients, student, row):
         backward(student, row)                                  # does it return a tuple?
         try:
@@ -311,7 +317,23 @@ def compare_with_differences(student, row, likely):
             what, *evidence = (line.strip() for line in str(error).splitlines())
             if evidence and evidence[0].startswith("at "):
                 what = f"{what} {evidence.pop(0)}"
-            raise Wrong(what, tried=tried(row), likely=evidence) from None
+            raise Wrong(what, tried=tried(row), likely=[
+                textwrap.fill(line, 86) for line in evidence]) from None
+
+
+def dy_stays(student, row):
+    """Wrong if the backward writes into dy; what it raises is left to the comparison."""
+    op, (inputs, settings, r) = row[0], situation(row)
+    dy = incoming(op, inputs, settings, r)
+    kept = [a.copy() for a in flat(dy)]
+    try:
+        _, saved = getattr(student, op)(*inputs, **settings)
+        getattr(student, op + "_backward")(dy, saved)
+    except Exception:
+        return
+    if not all(map(np.array_equal, flat(dy), kept)):
+        raise Wrong(f"{op}_backward changes dy", tried=tried(row), likely=(
+            "`dy *= ...` and `dy[...] = ...` write into the caller's array: write g = dy * ..."))
 
 
 def compare_steps(student, row, dtype, likely):

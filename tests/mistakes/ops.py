@@ -45,6 +45,8 @@ ROWS = [(exercise.name, function, old, new, re.escape(words))
     ("alignment", "additive_attention_backward", "dy, dp = dy if weights else (dy, 0)", "dp = 0",
      "y is a tuple of 2 here, and so is dy"),
     ("layernorm", "residual_layernorm_backward", "ds, dy = dy", "ds = 0", "so is dy"),
+    ("layernorm", "layernorm_backward", "g = dy * gamma", "dy *= gamma\n    g = dy",
+     "layernorm_backward changes dy"),
     ("layernorm", "layernorm", "gamma, beta is not None)", "gamma)",
      "another number of things"),
     ("rnn", "rnn_backward", "da = np.empty_like(y)", "da = np.zeros(y.shape)", "wrong dtype"),

@@ -51,6 +51,8 @@ EXERCISE = exercise(
          "dk is made of the weights p; it is dsᵀ q, of the scores' gradient"),
         ("attention_backward", "softmax_backward(dp, (p,))", "(dp * p,)",
          "the softmax's backward subtracts the mean of dp under p; here it does not"),
+        ("attention_backward", "(ds,) = softmax_backward(dp, (p,))", "ds = p * (1 - p) * dp",
+         "the softmax's derivative is more than its diagonal p (1 - p): ds = p (dp - Σ p dp)"),
         ("attention_backward", "dv = p.swapaxes(-1, -2) @ dy", "dv = p.swapaxes(-1, -2) @ dy * 2",
          "dv is twice too large"),
         ("self_attention", "q, k, v = np.split", "k, q, v = np.split",

@@ -30,6 +30,8 @@ EXERCISE = exercise(
         ("layernorm_backward", "dx = r * (g - g.mean(axis=-1, keepdims=True)\n              "
          "- xhat * (g * xhat).mean(axis=-1, keepdims=True))", "dx = r * g",
          "μ and r are taken for constants: both depend on x, and each takes a mean out of g"),
+        ("layernorm_backward", "xhat * (g * xhat).mean", "xhat * (dy * xhat).mean",
+         "the term x̂ mean(g x̂) is made of dy; g = dy γ is what reaches x̂"),
         ("layernorm_backward", "g = dy * gamma", "g = dy",
          "gamma is missing: g = dy γ is what reaches x̂"),
         ("layernorm_backward", "dx = r * (", "dx = (", "the factor r is missing in dx"),
