@@ -233,9 +233,9 @@ def raised(error, frames, path):
         lines += spec.told("likely", "a sum, mean or max along an axis takes the axis away: "
                            "keepdims=True keeps it,\nso that the result fits the array again")
     elif isinstance(error, ValueError) and what.startswith("matmul"):
-        lines += spec.told("likely", "(n, k) @ (k, m): the inner sizes do not agree. Is a .T "
-                           "(or .swapaxes(-1, -2))\nmissing, or are the factors exchanged? A "
-                           "transpose is easily forgotten")
+        lines += spec.told("likely", "(n, k) @ (k, m): the inner sizes do not agree. Is a "
+                           "transpose missing,\n.T or .swapaxes(-1, -2), or are the factors "
+                           "exchanged?")
     elif isinstance(error, ValueError) and "to unpack" in what and "= saved" in frames[-1].line:
         lines += spec.told("likely", "the forward saves another number of things than are taken "
                            "out here")

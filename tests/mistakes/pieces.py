@@ -65,6 +65,8 @@ ROWS = [
     ("beam", "beam_search", "len(ids) ** normalize", "(len(ids) - 1 or 1) ** normalize",
      "n with `end`|n counts"),
     ("beam", "beam_search", "len(ids) ** normalize", "len(ids)", "normalize"),
+    ("beam", "beam_search", "key=lambda pair: pair[0])", "key=lambda pair: pair[0] * len(pair[1]))",
+     "the wrong one is taken"),
     ("beam", "beam_search", "if all(ids[-1] == end", "if any(ids[-1] == end",
      "as long as one place is not finished"),
     ("beam", "beam_search", "[:beam]", "[:beam + sum(ids[-1:] == [end] for _, ids in kept)]",

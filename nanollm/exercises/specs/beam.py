@@ -135,6 +135,11 @@ def check_place(student):
     logits = probabilities({(): [0.4, 0.6, 0.0], (1,): [0.0, 0.51, 0.49], (1, 1): [0.9, 0.1, 0.0]})
     with np.errstate(divide="ignore"):
         got = search(student, logits, beam=2, most=3)
+    if got[0] == []:
+        raise Wrong("of two finished answers the wrong one is taken", got=got[0], expected=[1, 1],
+                    tried="beam=2, normalize=1; end has P = 0.4, 1 1 end has 0.275",
+                    likely="the best has the largest log P / n^normalize: log 0.4 / 1 is -0.916, "
+                           "and\nlog 0.275 / 3 is -0.430")
     compare("with a finished answer in the beam the search goes on wrongly", got,
             ([1, 1], float(np.log(0.6 * 0.51 * 0.9) / 3)),
             tried="beam=2; after two tokens: end has 0.4, 1 1 has 0.306, 1 2 has 0.294",
