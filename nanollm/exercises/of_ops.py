@@ -1,10 +1,10 @@
 """The checks of ops: what every op must do, asked of a student's over the tests' situations.
 
-The inputs are the rows of tests/cases.py, the smallest first, so that the first that fails is the
-smallest that fails. Values are compared with the book's own op in float64, gradients with central
-differences (gradcheck.py, which also says what is likely wrong). Where an answer is wrong, the
-exercise's suspects are planted in the book's page one by one: if one of them gives the same wrong
-numbers, its words name the mistake.
+The inputs are the rows of tests/cases.py: first those without a mask and with one head, of these
+the smallest first, so that what fails is simple. Values are compared with the book's own op in
+float64, gradients with central differences (gradcheck.py, which also says what is likely wrong).
+Where an answer is wrong, the exercise's suspects are planted in the book's page one by one: if one
+of them gives the same wrong numbers, its words name the mistake.
 """
 
 import contextlib
@@ -139,11 +139,11 @@ def titled(title):
 
 @functools.cache
 def all_rows(op):
-    """The rows of tests/cases.py for an op, smallest first (not the large ones: they are slow)."""
+    """The rows of tests/cases.py for an op, simple ones first, without the large ones: slow."""
     cases, _ = checkout.tests()
     found = [row for row in cases.CASES + cases.STEPS
              if row[0] == op and row[1].partition(",")[0] != "large"]
-    return sorted(found, key=lambda row: (SORTS.index(sort(row)), size(row)))
+    return sorted(found, key=lambda row: (SORTS.index(sort(row)), extras(row), size(row)))
 
 
 def rows(op, which=None, empty=False):
@@ -159,6 +159,13 @@ def sort(row):
         return "extreme"
     first = label.replace(",", " ").split()[0]
     return "edge" if first in EDGE or "everywhere" in label or not filled(row) else "ordinary"
+
+
+def extras(row):
+    """How many things a row asks for that come after the plain op: a mask, several heads."""
+    inputs, settings, _ = situation(row)
+    masks = sum(x is not None and x.dtype == bool for x in inputs)
+    return masks + settings.get("causal", False) + (settings.get("heads", 1) > 1)
 
 
 def size(row):

@@ -18,6 +18,8 @@ EXERCISE = exercise(
          "the softmax runs over the queries; for each query it runs over the keys"),
         ("attention", "np.where(total == 0, 1, total)", "(total + 1e-3)",
          "something is added to the softmax's sum: the weights of a row must sum to 1"),
+        ("attention", "scores = np.where(allowed, scores, -np.inf)", "pass",
+         "the mask (and causal) is not applied to the scores before the softmax"),
         ("attention", "scores, -np.inf)", "scores, -10)",
          "a masked score of -10 leaks: exp(-10) is not 0; a masked pair has score -inf"),
         ("attention", "scores, -np.inf)", "scores, -1e9)",
