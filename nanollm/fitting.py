@@ -184,6 +184,9 @@ def resume(problem, model, folder, *, epochs=None):
     if counts(problem) != config.get("examples"):
         raise InputError(f"{folder} was begun with other examples: {config.get('examples')}, but "
                          f"there are {counts(problem)}; begin a new run")
+    if len(t.looks) != t.step // t.per_epoch:
+        raise InputError(f"{folder}: state.json is damaged: it has {len(t.looks)} looks after "
+                         f"{t.step} steps, expected {t.step // t.per_epoch}")
     if t.finished and "error" in read_metrics(folder):
         raise InputError(f"{folder} is finished after {len(t.looks)} epochs; to go on, ask for "
                          f"more in all (--epochs {2 * len(t.looks)}) or begin a new run with more "
@@ -212,7 +215,7 @@ def read_config(folder):
                          f"{FORMAT!r}: `fit` did not make this run")
     config = {"vectors": "", "frozen": [], **config}
     for key, kind in (("settings", dict), ("model", dict), ("task", str), ("backend", str),
-                      ("vectors", str), ("frozen", list)):
+                      ("versions", dict), ("vectors", str), ("frozen", list)):
         if type(config.get(key)) is not kind or (
                 kind is list and not all(type(path) is str for path in config[key])):
             raise InputError(f"{folder / 'config.json'} is damaged: {key} is {config.get(key)!r}")

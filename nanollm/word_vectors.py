@@ -35,6 +35,7 @@ Used by     any model that begins with an embedding: `load_into`
 """
 
 import math
+import os
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -120,7 +121,7 @@ def at_distance(part, d):
 def neighbor_pairs(ids, part, window, rng):
     """(words, neighbors) of a piece of text, in random order; the reach of each word is drawn."""
     reach, found = rng.integers(1, window + 1, len(ids)), []
-    for d in range(1, window + 1):
+    for d in range(1, min(window, len(ids)) + 1):
         t = at_distance(part, d)
         found += [(a[reach[a] >= d], b[reach[a] >= d]) for a, b in ((t, t + d), (t + d, t))]
     center, other = (np.concatenate(side) for side in zip(*found))
@@ -139,7 +140,7 @@ def kept(corpus, sample, rng):
 def cooccurrences(corpus, window):
     """(i, j, x) of every X_ij > 0, by id: pairs at distance d count 1/d, in both directions."""
     V, codes, counts = len(corpus.counts), [], []
-    for d in range(1, window + 1):
+    for d in range(1, min(window, len(corpus.ids)) + 1):
         t = at_distance(corpus.part, d)
         a, b = corpus.ids[t], corpus.ids[t + d]
         code, n = np.unique(np.concatenate([a * V + b, b * V + a]), return_counts=True)
@@ -342,7 +343,8 @@ class Vectors:
                              "`vectors train` makes one")
         sizes = read_json(folder / "vectors.json")
         V, C = sizes.get("vocab"), sizes.get("width")
-        if sizes.get("format") != FORMAT or type(V) is not int or type(C) is not int:
+        if sizes.get("format") != FORMAT or not all(
+                type(n) is int and 0 < n < 2 ** 31 for n in (V, C)):
             raise InputError(f"{folder / 'vectors.json'} is damaged, or not by `vectors train`: "
                              "train the vectors anew")
         like = {"w": np.broadcast_to(np.float32(0), (V, C))}
@@ -351,9 +353,14 @@ class Vectors:
 
 
 def expect_free(folder):
-    """Raise InputError if there is something where the vectors are to be saved."""
-    if Path(folder).exists():
+    """Raise InputError if there is something where the vectors are to be saved, or cannot be."""
+    folder = Path(folder)
+    if folder.exists():
         raise InputError(f"{folder} exists: choose another folder (--run)")
+    above = next(place for place in folder.absolute().parents if place.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise InputError(f"{folder} cannot be made, because {above} is no folder one can write in: "
+                         "choose another folder (--run)")
 
 
 def load_into(embedding, vectors, words):

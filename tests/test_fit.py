@@ -345,12 +345,14 @@ def test_examples_and_folders_that_will_not_do_are_told(tmp_path):
     ("config.json", {"format": 1}, "has format 1, expected 'fit 1': `fit` did not make this run"),
     ("config.json", {"task": None}, "is damaged: task is None"),
     ("config.json", {"frozen": [3]}, r"is damaged: frozen is \[3\]"),
+    ("config.json", {"versions": None}, "is damaged: versions is None"),
     ("config.json", {"settings": {"epochs": "many"}}, "no good settings: epochs is 'many'"),
     ("config.json", {"settings": {"colour": 1}}, "no good settings: .*colour"),
     ("config.json", {"model": {"colour": 1}}, "describes no model of this task: .*colour"),
     ("config.json", {"model": {**SIZES[Rewriter], "width": 9}}, "has shape .* by config.json"),
     ("config.json", {"task": "dates"}, "is a run of the task 'dates', not 'small'"),
-    ("step-000000/state.json", {"looks": [[1.0, "low"]]}, "state.json is damaged: looks is")])
+    ("step-000000/state.json", {"looks": [[1.0, "low"]]}, "state.json is damaged: looks is"),
+    ("step-000000/state.json", {"looks": [[1.0, 0.5]] * 9}, "9 looks after 0 steps, expected 0")])
 def test_damaged_files_are_told(file, change, words, tmp_path):
     begun(SMALL, tmp_path / "run")
     path = tmp_path / "run" / file
@@ -568,6 +570,9 @@ def test_a_writer_is_measured_by_the_token_and_by_the_character(tmp_path):
     (["dates", "--try", "1 May 2001"], "there is no run of dates"),
     (["dates", "--try", ""], "there is no run of dates"),
     (["dates", "--beam", "0"], "--beam is 0, expected at least 1"),
+    (["dates", "--beam", "3"], "--beam is for answers"),
+    (["dates", "--evaluate", "a", "--seconds", "5"], "--seconds stops a fit"),
+    (["dates", "--try", "1 May 2001", "--seconds", "5"], "--seconds stops a fit"),
     (["dates", "--draw", "a.png"], "give a text (--try)"),
     (["names", "--try", "a", "--draw", "a.png"], "names writes no answer to a text"),
     (["sentiment", "--try", "a", "--draw", "a.png"], "sentiment writes no answer")])

@@ -181,6 +181,8 @@ KNOWN = [
     (10_010, "ten thousand ten", "dix mille dix", "一万零一十"),
     (21_000, "twenty-one thousand", "vingt et un mille", "二万一千"),
     (80_000, "eighty thousand", "quatre-vingt mille", "八万"),
+    (101_000, "one hundred one thousand", "cent un mille", "十万一千"),
+    (100_100, "one hundred thousand one hundred", "cent mille cent", "十万零一百"),
     (105_000, "one hundred five thousand", "cent cinq mille", "十万五千"),
     (110_000, "one hundred ten thousand", "cent dix mille", "十一万"),
     (200_000, "two hundred thousand", "deux cent mille", "二十万"),

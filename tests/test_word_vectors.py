@@ -8,6 +8,7 @@ import pytest
 from nanollm import backend as backends, gradcheck, nn, optim, word_vectors
 from nanollm.cli import main
 from nanollm.errors import InputError
+from nanollm.files import write_json
 from nanollm.interrupt import Interrupt
 from nanollm.models.gpt import GPT, GPTConfig
 from nanollm.models.recurrent import Classifier, LanguageModel
@@ -162,6 +163,19 @@ def test_saved_vectors_are_the_same_bits_again(learned, tmp_path):
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(InputError, match="damaged"):
         Vectors.load(tmp_path / "run")
+    for sizes in {"vocab": 3, "width": -2}, {"vocab": 10 ** 20, "width": 2}, {"vocab": True}:
+        write_json(tmp_path / "run" / "vectors.json", {"format": word_vectors.FORMAT, **sizes})
+        with pytest.raises(InputError, match="damaged"):
+            Vectors.load(tmp_path / "run")
+
+
+def test_a_window_wider_than_the_text_takes_all_of_it():
+    ids, rng = np.arange(4, 8), np.random.default_rng(0)
+    part, wide = np.zeros(4, np.int64), 10 ** 12
+    center, _ = word_vectors.neighbor_pairs(ids, part, wide, rng)
+    assert len(center) == 12                                # each word with the three others
+    i, j, x = word_vectors.cooccurrences(word_vectors.Corpus(ids, part, np.ones(8)), wide)
+    assert x.tolist() == pytest.approx([1 / abs(a - b) for a, b in zip(i, j)]) and len(x) == 12
 
 
 def test_an_embedding_takes_the_rows_both_know_and_can_be_frozen(learned):
@@ -244,6 +258,7 @@ def test_the_command_line(learned, tmp_path, capsys):
     for line, message in [("near v slep", "no vector for 'slep' (did you mean sleeps?)"),
                           ("near v cat --k 0", "k is 0"), ("near nowhere cat", "no vectors.json"),
                           ("train --data text.txt --run v", "v exists"),
+                          ("train --data text.txt --run text.txt/w", "cannot be made"),
                           ("train --data text.txt --least 999 --run w", "lower least")]:
         assert main(["vectors", *line.split()]) == 2
         error = capsys.readouterr().err

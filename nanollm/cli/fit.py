@@ -127,6 +127,10 @@ def asked(args):
         raise InputError(f"--seconds is {args.seconds}, expected more than 0")
     if args.beam < 1:
         raise InputError(f"--beam is {args.beam}, expected at least 1")
+    if args.beam > 1 and args.pretrained is None and modes not in (["evaluate"], ["text"]):
+        raise InputError("--beam is for answers: give --evaluate or --try with it, or leave it out")
+    if args.seconds is not None and modes in (["evaluate"], ["text"]):
+        raise InputError("--seconds stops a fit, and this is none: leave it out")
     if args.draw is not None:
         check_draw(args, found)
     found = found.resized(sizes)

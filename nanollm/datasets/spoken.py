@@ -12,7 +12,8 @@ French      Spelling before 1990: hyphens only below 100, and none at "et": ving
             "cent" and "quatre-vingt" take an s where they end the number or stand before a noun
             (million, milliard): deux cents millions, but deux cent mille. "mille" never changes,
             and has no "un" before it.
-Chinese     零 once for each gap of zeros inside the number: 10 010 is 一万零一十. 一十 is 十 at the
+Chinese     零 once for each gap of zeros inside the number: 10 010 is 一万零一十. Zeros that end a
+            group are not read: 101 000 is 十万一千, though 100 100 is 十万零一百. 一十 is 十 at the
             very start only: 十五, 一百一十五. Two is always 二: 两 is left to speech.
 
 Source      the three grammars as they are taught; Lake & Baroni 2018 (arXiv 1711.00350) for a
