@@ -198,7 +198,7 @@ def paired(references, hypotheses):
 
 def perplexity(nats):
     """e^L for a loss of L nats a token: among so many equally likely tokens the model chooses."""
-    return math.exp(nats) if nats < 709 else math.inf       # e^710 is beyond a float
+    return math.inf if nats > 709 else math.exp(nats)       # e^710 is beyond a float
 
 
 def bits_per_character(nats, tokens, characters):

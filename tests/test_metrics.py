@@ -158,6 +158,7 @@ def test_perplexity_of_a_uniform_choice_is_the_number_of_choices():
     assert metrics.perplexity(0) == 1
     assert metrics.perplexity(math.log(65)) == pytest.approx(65, rel=1e-14)
     assert metrics.perplexity(800.0) == math.inf
+    assert math.isnan(metrics.perplexity(math.nan))           # a diverged model has none
 
 
 def test_bits_per_character_do_not_depend_on_the_tokens():
