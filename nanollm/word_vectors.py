@@ -84,6 +84,8 @@ class Settings:
             value, lowest = getattr(self, f.name), 0 if f.name == "seed" else 1
             if f.type is int and (type(value) is not int or value < lowest):
                 raise InputError(f"{f.name} is {value!r}, expected a whole number from {lowest} on")
+            if f.type is int and value >= 2 ** 62:
+                raise InputError(f"{f.name} is {value}, expected less than 2**62")
             if f.type is float and not (type(value) in (int, float) and 0 < value < math.inf):
                 raise InputError(f"{f.name} is {value!r}, expected a number above 0")
 
