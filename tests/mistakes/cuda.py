@@ -64,7 +64,7 @@ ROWS = [
 
     ("cuda06_window", "causal_filter", "    cuda.syncthreads()\n", "", "race.*near.*syncthreads"),
     ("cuda06_window", "causal_filter", "0 <= before < x.size", "before < x.size",
-     r"reads x\[-2\].*in front of the array"),
+     r"reads x\[-[12]\].*in front of the array"),
     ("cuda06_window", "causal_filter", "x[i] if i < x.size else zero", "x[i]", "outside of x"),
     ("cuda06_window", "causal_filter", "near[t + WIDTH - 1 - j]", "near[t + j]",
      "is wrong.*x goes back"),
