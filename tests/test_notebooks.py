@@ -27,9 +27,6 @@ ROWS = dict(re.findall(r'^\| <a id="([\w-]+)"></a>.*\| (?:\[(\w+)\]\(\2\.ipynb\)
 EXERCISES = {exercise.name: exercise.notebook for exercise in all_of_them()}
 CHINESE_OF = [(english.lower(), chinese) for english, chinese, _ in glossary.split(
     glossary.PAGE.read_text(encoding="utf-8"))[1]]
-# Fragments of the glossary, until they are in the page.
-CHINESE_OF += [tuple(line.split("\t")[:2]) for path in FOLDER.glob("glossary.d/*.tsv")
-               for line in path.read_text(encoding="utf-8").lower().splitlines() if "\t" in line]
 
 
 def prose(notebook):
@@ -127,7 +124,7 @@ def links(path, notebook):
         if file == "equations.md" and row and row not in ROWS:
             yield f"no row {row} in equations.md"
         elif "://" not in target and file and not (FOLDER / file).exists():
-            if len(NOTEBOOKS) == ALL or not file.endswith((".ipynb", "glossary.md")):
+            if len(NOTEBOOKS) == ALL or not file.endswith(".ipynb"):
                 yield f"no file {file}"
 
 
