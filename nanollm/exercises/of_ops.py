@@ -28,7 +28,7 @@ EDGE = ("one", "no", "number", "numbers", "nothing", "everything", "all")
 MOST = 20_000           # entries of a Jacobian beyond which a row is left to the tests
 STEPS = 5               # how often an optimizer's step is taken
 ROWS = 6                # rows on which a suspect must give the student's numbers
-SHOWN = 16              # entries of all inputs that a message shows; beyond, their shapes
+SHOWN = 30              # entries of all inputs that a message shows; beyond, their shapes
 
 
 def exercise(name, *, ops, more=(), suspects=(), **settings):
