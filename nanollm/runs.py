@@ -50,8 +50,8 @@ def read_config(run):
     """What config.json says. Raises InputError unless this is the folder of a run."""
     run = Path(run)
     if not run.is_dir():
-        raise InputError(f"there is no run {str(run)!r}; `train` makes one, and a text to go on "
-                         "with is given as --prompt")
+        raise InputError(f"there is no run {str(run)!r}; `train` makes one (to `generate`, a "
+                         "text to go on with is given as --prompt)")
     if not (run / "config.json").is_file():
         raise InputError(f"{run} is not the folder of a run: it has no config.json")
     config = read_json(run / "config.json")

@@ -87,6 +87,9 @@ BAD = {
          r"\n +expected +def dropout\(x, keep, \*, rate\):"),
     "a missing function":
         ("def dropout_backward", "def backward", "has no function dropout_backward"),
+    "an answer imported in place of a function":
+        ("def dropout_backward", "from nanollm.ops import dropout_backward\n\n\ndef backward",
+         "imports dropout_backward from nanollm.ops: the library's own answer"),
     "an answer that is printed":
         (LINE, "print(x * keep / (1 - rate))", "dropout prints its answer and returns nothing"),
     "nothing returned": (LINE, LINE.replace("return", "y ="), "dropout returns nothing"),

@@ -136,7 +136,8 @@ def run_hint(args):
     print(f"{exercise.name}, hint {level} of {len(exercise.hints)}\n\n"
           f"{wrapped(chinese if args.language == 'zh' else english)}")
     if not args.level and asked == len(exercise.hints):
-        print(f"\nThat is the last one. A teacher has `exercise solution {exercise.name}`.")
+        print(f"\nThat is the last one. A teacher has `exercise solution "
+              f"{exercise.name} --teacher`.")
     sheet.folder().mkdir(parents=True, exist_ok=True)
     sheet.keep(exercise.name, hints=max(level, asked))
 

@@ -90,6 +90,7 @@ def look(exercise, path, text):
         raise Wrong(syntax(error, path)) from None
     except ValueError as error:
         raise Wrong(f"{path.name} is no Python text: {error}") from None
+    forbid_imports(stub, tree, path)
     wanted, found = stubs.functions(stub), stubs.functions(tree)
     names = exercise.blanks or tuple(wanted)
     for name in names:
@@ -104,7 +105,6 @@ def look(exercise, path, text):
                         got=f"def {name}({theirs}):", expected=f"def {name}({ours}):",
                         likely="others call it by these names: change what is inside, not this "
                                "line")
-    forbid_imports(stub, tree, path)
     return not exercise.blanks or not all(stubs.is_empty(found[name]) for name in names)
 
 
