@@ -44,10 +44,15 @@ class Band:
     middle: np.ndarray
     high: np.ndarray
 
+    def at(self, steps):
+        """The Band at other steps, by straight lines between its own."""
+        return Band(steps, *(np.interp(steps, self.steps, side)
+                             for side in (self.low, self.middle, self.high)))
+
 
 @dataclass(frozen=True)
 class Reference:
-    """The curves of a preset. train, norm (seeds, bins); check (seeds, looks)."""
+    """The curves of a preset. train (seeds, bins); check (seeds, looks)."""
 
     preset: str
     seeds: list
@@ -57,7 +62,6 @@ class Reference:
     width: int                              # steps in a bin
     start: list                             # the loss of the first step, for each seed
     train: np.ndarray
-    norm: np.ndarray
     looks: np.ndarray                       # steps after which validation was measured
     check: np.ndarray
 
@@ -92,23 +96,28 @@ class Comparison:
     done: int
     start: float                            # the loss of its first step
     train: np.ndarray                       # (bins of the run,)
-    norm: np.ndarray
     looks: np.ndarray
     check: np.ndarray
+
+    @property
+    def usual(self):
+        """The Band of the training loss, over the bins of the run."""
+        return self.reference.band().at(self.reference.width * (np.arange(len(self.train)) + 1))
+
+    @property
+    def usual_check(self):
+        """The Band of the validation loss, at the looks of the run."""
+        return self.reference.check_band().at(self.looks)
 
     @property
     def outside(self):
         """[(first step, last step, "training" or "validation", "above" or "below")]."""
         found = []
-        for name, steps, losses, usual, least in (
-                ("training", None, self.train, self.reference.band(), 2),
-                ("validation", self.looks, self.check, self.reference.check_band(),
-                 min(2, len(self.looks)))):
-            if steps is None:
-                steps = usual.steps[:len(losses)]
-            low, high = (np.interp(steps, usual.steps, side) for side in (usual.low, usual.high))
-            for where, which in ("above", losses > high), ("below", losses < low):
-                found += [(int(steps[a]), int(steps[b - 1]), name, where)
+        for name, losses, usual, least in (
+                ("training", self.train, self.usual, 2),
+                ("validation", self.check, self.usual_check, min(2, len(self.looks)))):
+            for where, which in ("above", losses > usual.high), ("below", losses < usual.low):
+                found += [(int(usual.steps[a]), int(usual.steps[b - 1]), name, where)
                           for a, b in stretches(which) if b - a >= least]
         return sorted(found)
 
@@ -137,16 +146,15 @@ def load(name):
                          f"{have}); `python -m nanollm compare --record {name}` makes them")
     content = read_json(path)
     try:
-        return Reference(**{key: np.array(value) if key in ("train", "norm", "looks", "check")
+        return Reference(**{key: np.array(value) if key in ("train", "looks", "check")
                             else value for key, value in content.items()})
     except TypeError as error:
         raise InputError(f"{path} holds no reference curves: {error}") from None
 
 
-def binned(rows, name, width):
-    """(bins,) means of a column of the diary over `width` steps each, the unfinished one left out.
-    """
-    values = np.array([row[name] for row in rows])
+def binned(rows, width):
+    """(bins,) means of the training loss over `width` steps each, the unfinished one left out."""
+    values = np.array([row["train_loss"] for row in rows])
     bins = len(values) // width
     return values[:bins * width].reshape(bins, width).mean(axis=1)
 
@@ -177,8 +185,8 @@ def compare(run, reference=None):
                          "needed to compare it")
     known = looks <= reference.looks[-1]
     return Comparison(Path(run), config, reference, config["settings"]["steps"], len(rows),
-                      rows[0]["train_loss"], binned(rows, "train_loss", reference.width),
-                      binned(rows, "grad_norm", reference.width), looks[known], check[known])
+                      rows[0]["train_loss"], binned(rows, reference.width), looks[known],
+                      check[known])
 
 
 def record(name, seeds=5, *, home=None, quiet=False):
@@ -218,8 +226,7 @@ def write_reference(name, folders):
         "settings": configs[0]["settings"], "text": texts[0],
         "landmarks": landmarks(folders[0]), "width": width,
         "start": rounded([rows[0]["train_loss"] for rows, _, _ in diaries]),
-        "train": [rounded(binned(rows, "train_loss", width)) for rows, _, _ in diaries],
-        "norm": [rounded(binned(rows, "grad_norm", width)) for rows, _, _ in diaries],
+        "train": [rounded(binned(rows, width)) for rows, _, _ in diaries],
         "looks": diaries[0][1].tolist(), "check": [rounded(check) for _, _, check in diaries]}
     path = FOLDER / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -284,10 +291,9 @@ def near(a, b, share=0.02):
 
 
 def diverged(c):
-    usual = np.interp(c.reference.width * (len(c.train)), c.reference.band().steps,
-                      c.reference.band().middle)
     if np.max(c.train) > 1.2 * max(c.start, c.reference.landmarks["uniform"]) or (
-            c.done < c.planned and c.train[-1] > 1.1 * np.min(c.train) and c.train[-1] > usual):
+            c.done < c.planned and c.train[-1] > 1.1 * np.min(c.train) and
+            c.train[-1] > c.usual.middle[-1]):
         return ("it diverges: the loss climbs after it had been lower. The learning rate is too "
                 "high, or the warm-up too short, or the gradient is not clipped")
 
@@ -302,9 +308,8 @@ def starts_high(c):
 
 def leaks(c):
     below = any(where == "below" for *_, where in c.outside)
-    if below and last(c.train) < 0.7 * c.reference.band().middle[len(c.train) - 1] and (
-            not len(c.check) or last(c.check) < 0.8 * np.interp(
-                c.looks[-1], c.reference.looks, c.reference.check_band().middle)):
+    if below and last(c.train) < 0.7 * c.usual.middle[-1] and (
+            not len(c.check) or last(c.check) < 0.8 * c.usual_check.middle[-1]):
         return (f"a loss of {last(c.train):.2f} is lower than this text allows: the answer leaks "
                 "into the question. The target is not shifted by one, the causal mask lets a token "
                 "see the next, or the validation text is learned from")
@@ -335,9 +340,7 @@ def neighbors(c):
 def memorizes(c):
     if not len(c.check):
         return None
-    train = c.reference.band().middle[len(c.train) - 1]
-    check = np.interp(c.looks[-1], c.reference.looks, c.reference.check_band().middle)
-    if last(c.train) < train and c.check[-1] > check:
+    if last(c.train) < c.usual.middle[-1] and c.check[-1] > c.usual_check.middle[-1]:
         return ("it is better than the reference on what it learns from, and worse on the "
                 "validation text: it memorizes. There is too little text, too little dropout or "
                 "weight decay, or the two texts are of different kinds")

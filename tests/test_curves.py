@@ -24,7 +24,7 @@ def as_run(reference, train_loss, check=None, **changed):
     return Comparison(Path("made-up"), {"settings": settings, "text": reference.text,
                                         "preset": reference.preset},
                       reference, settings["steps"], width * bins, float(train_loss[0]),
-                      np.asarray(train_loss), np.ones(bins), reference.looks[known], check[known])
+                      np.asarray(train_loss), reference.looks[known], check[known])
 
 
 @pytest.fixture(params=RECORDED)
@@ -46,8 +46,7 @@ def test_curves_are_of_the_preset_as_it_is_now(reference):
 def test_each_seed_lies_inside_the_band_of_the_others(reference):
     for seed in range(5):
         others = [n for n in range(5) if n != seed]
-        rest = replace(reference, train=reference.train[others], norm=reference.norm[others],
-                       check=reference.check[others])
+        rest = replace(reference, train=reference.train[others], check=reference.check[others])
         run = as_run(rest, reference.train[seed], reference.check[seed])
         assert run.outside == [] and causes(run) == []
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from nanollm.cli.options import add_backend, choose_backend, table
 from nanollm.errors import InputError
 
@@ -57,14 +55,14 @@ def run(args):
 
 def report(c):
     """The comparison as lines of text: a table, where the run is outside, and why."""
+    import numpy as np
+
     from nanollm import curves
-    usual = c.reference.band()
+    usual, check = c.usual, c.usual_check
     bins = np.unique(np.linspace(0, len(c.train) - 1, 8).round().astype(int))
     rows = [(int(usual.steps[i]), float(usual.low[i]), float(usual.high[i]), float(c.train[i]),
              place(c.train[i], usual.low[i], usual.high[i])) for i in bins]
-    check = c.reference.check_band()
-    for step, loss in zip(c.looks[-1:], c.check[-1:]):
-        low, high = (np.interp(step, check.steps, side) for side in (check.low, check.high))
+    for step, low, high, loss in list(zip(check.steps, check.low, check.high, c.check))[-1:]:
         rows.append((int(step), float(low), float(high), float(loss),
                      place(loss, low, high) + ", validation"))
     lines = [table(rows, ["step", "band from", "to", "this run", ""]), ""]

@@ -13,12 +13,11 @@ NANOLLM_CUDA=real runs the same launches on this machine's GPU, where only value
 
 import os
 import re
-import textwrap
 from dataclasses import dataclass
 
 import numpy as np
 
-from nanollm.exercises.spec import Wrong
+from nanollm.exercises.spec import Wrong, wrapped
 
 REAL = os.environ.get("NANOLLM_CUDA") == "real"
 ENVIRONMENT = {} if REAL else {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
@@ -239,11 +238,6 @@ def unwritten(run):
                                "block has written anything: shared memory holds what was there "
                                "before")
     return None
-
-
-def wrapped(text):
-    """Text in lines that a terminal shows whole."""
-    return textwrap.fill(" ".join(text.split()), 84)
 
 
 def small(arguments):

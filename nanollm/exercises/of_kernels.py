@@ -7,11 +7,10 @@ threads, with numbers whose sum is exact in any order.
 """
 
 import re
-import textwrap
 
 import numpy as np
 
-from nanollm.exercises.spec import Wrong, expect
+from nanollm.exercises.spec import Wrong, expect, wrapped
 
 THREADS = 4
 ENVIRONMENT = {"NUMBA_DISABLE_JIT": "0", "NUMBA_NUM_THREADS": str(THREADS)}
@@ -134,6 +133,3 @@ def reorders(given):
     flags = given.get("fastmath") or set()
     return flags is True or "reassoc" in flags or "fast" in flags
 
-
-def wrapped(text):
-    return textwrap.fill(text, 84)

@@ -21,6 +21,7 @@ What the student's own lines raise needs no care: it is told with the line it ca
 
 import contextlib
 import io
+import textwrap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,6 +93,11 @@ def told(word, part):
     elif isinstance(part, list | tuple) and word in ("likely", "printed"):
         part = "\n".join(part)
     return [f"  {'' if i else word:10}{line}" for i, line in enumerate(show(part).splitlines())]
+
+
+def wrapped(text):
+    """Text in lines that a terminal shows whole."""
+    return textwrap.fill(" ".join(text.split()), 84)
 
 
 def show(value):

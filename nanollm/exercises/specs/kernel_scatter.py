@@ -3,8 +3,8 @@
 import numpy as np
 
 from nanollm import ops
-from nanollm.exercises.of_kernels import ENVIRONMENT, THREADS, compiled, wrapped
-from nanollm.exercises.spec import Exercise, Wrong, expect
+from nanollm.exercises.of_kernels import ENVIRONMENT, THREADS, compiled
+from nanollm.exercises.spec import Exercise, Wrong, expect, wrapped
 
 TIMES = 100
 OFTEN = ((1, 10_000, 1000), (1, 400_000, 100), (2, 10_000, 300), (65, 100_000, 50))
