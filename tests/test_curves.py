@@ -172,7 +172,8 @@ def test_curves_are_recorded_used_again_and_read_back(tiny):
     (["--record", "quick", "--draw", "x.png"], "leave out --draw"),
     (["--record", "slow"], "no preset 'slow'"),
     (["--record", "quick", "--seeds", "1"], "expected 2 or more"),
-    (["x", "--seeds", "3"], "--seeds goes with --record")])
+    (["x", "--seeds", "3"], "--seeds goes with --record"),
+    (["x", "--backend", "numpy"], "--backend goes with --record")])
 def test_bad_options_are_told_in_one_line(options, words, capsys):
     assert cli.main(["compare", *options]) == 2
     error = capsys.readouterr().err

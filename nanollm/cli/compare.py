@@ -26,7 +26,7 @@ def add(commands):
                         help="train this preset with several seeds and keep their curves in "
                         "data/curves")
     parser.add_argument("--seeds", type=int, metavar="N", help="with --record: how many [5]")
-    add_backend(parser)
+    add_backend(parser, "with --record: ")
     parser.set_defaults(run=run)
 
 
@@ -43,8 +43,9 @@ def run(args):
         return 0
     if args.folder is None:
         raise InputError("which run? Give its folder, like runs/quick")
-    if args.seeds is not None:
-        raise InputError("--seeds goes with --record")
+    for name in "seeds", "backend":
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} goes with --record: a comparison trains nothing")
     c = curves.compare(args.folder, args.preset and curves.load(args.preset))
     print(report(c))
     path = Path(args.draw or c.run / "compare.png")

@@ -7,10 +7,10 @@ import sys
 from nanollm import backend
 
 
-def add_backend(parser):
+def add_backend(parser, when=""):
     parser.add_argument("--backend", metavar="NAME",
-                        help=f"{', '.join(backend.MODULES)}: whose kernels compute (default numba, "
-                        "or the environment variable NANOLLM_BACKEND)")
+                        help=f"{when}{', '.join(backend.MODULES)}: whose kernels compute (default "
+                        "numba, or the environment variable NANOLLM_BACKEND)")
 
 
 def program():
