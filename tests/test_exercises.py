@@ -236,6 +236,9 @@ def test_hints_go_on_by_one_and_the_solution_is_behind_a_switch(folder, capsys):
         out = capsys.readouterr().out
         assert f"hint {level} of 3" in out and hints[level - 1][0].split()[0] in out
     assert "the last one" in out
+    run("hint", "dropout", "--language", "zh")
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == "dropout，提示 3/3" and last.startswith("这是最后一条提示") and "--teacher" in last
     run("hint", "dropout", "--level", "1", "--language", "zh")
     assert hints[0][1][:8] in capsys.readouterr().out
     assert run("solution", "dropout") == 2

@@ -14,6 +14,9 @@ EXAMPLES = """examples:
 
 `pytest exercises` does the same checks. Exit code 1: a check fails.
 """
+HINT = {                                    # by language: above a hint, and after the last one
+    "en": ("{name}, hint {level} of {of}", "That is the last one. A teacher has `{command}`."),
+    "zh": ("{name}，提示 {level}/{of}", "这是最后一条提示。教师可用 `{command}` 查看答案。")}
 MUSEUM = """
 The bug museum: real bugs, each in a small program of our own, to find and to mend.
 
@@ -46,7 +49,7 @@ def add(commands):
     part.add_argument("name", metavar="NAME")
     part.add_argument("--level", type=int, choices=(1, 2, 3), help="this one [the next]")
     part.add_argument("--language", choices=("en", "zh"), default="en",
-                      help="English or Chinese [en]")
+                      help="the hint in English or Chinese [en]")
     part.set_defaults(run=run_hint)
     part = parts.add_parser("solution", help="the solved page, for teachers")
     part.add_argument("name", metavar="NAME")
@@ -132,12 +135,11 @@ def run_hint(args):
     exercise = catalog.load(args.name)
     asked = sheet.read().get(exercise.name, {}).get("hints", 0)
     level = args.level or min(asked + 1, len(exercise.hints))
-    english, chinese = exercise.hints[level - 1]
-    print(f"{exercise.name}, hint {level} of {len(exercise.hints)}\n\n"
-          f"{wrapped(chinese if args.language == 'zh' else english)}")
+    heading, last = HINT[args.language]
+    print(f"{heading.format(name=exercise.name, level=level, of=len(exercise.hints))}\n\n"
+          f"{wrapped(exercise.hints[level - 1][args.language == 'zh'])}")
     if not args.level and asked == len(exercise.hints):
-        print(f"\nThat is the last one. A teacher has `exercise solution "
-              f"{exercise.name} --teacher`.")
+        print(f"\n{last.format(command=f'{program()} exercise solution {exercise.name} --teacher')}")
     sheet.folder().mkdir(parents=True, exist_ok=True)
     sheet.keep(exercise.name, hints=max(level, asked))
 
