@@ -111,6 +111,9 @@ def closing(path, notebook):
     if not started:
         yield "Exercises starts none"
     yield from (f"no exercise {name}" for name in started if name not in EXERCISES)
+    if path.stem in EXERCISES.values():
+        yield from (f"starts {name}, an exercise of {EXERCISES[name]}" for name in started
+                    if EXERCISES.get(name, path.stem) != path.stem)
     named = set(re.findall(r"\w+", parts["Exercises"]))
     yield from (f"does not name its exercise {name}" for name, home in EXERCISES.items()
                 if home == path.stem and name not in named)
@@ -258,6 +261,7 @@ def test_a_good_notebook_keeps_the_rules(tmp_path):
     (closing, "](../nanollm/ops/embedding.py)", "]", "no link"),
     (closing, "exercise start embedding", "", "starts none"),
     (closing, "start embedding", "start embeding", "no exercise embeding"),
+    (closing, "start embedding", "start gelu", "starts gelu, an exercise of 11_transformer"),
     (closing, "museum_scatter", "more", "does not name its exercise museum_scatter"),
     (links, "ops/embedding.py", "ops/embeding.py", "no file"),
     (links, "nothing", "[Doc 9](equations.md#d9-none)", "no row d9-none"),
