@@ -6,6 +6,7 @@ are the fingerprints, in the order in which they are looked for.
 """
 
 import inspect
+import re
 
 import numpy as np
 
@@ -72,23 +73,39 @@ def factor(ratio, sizes):
     """Evidence from got = ratio × expected in every entry."""
     if abs(ratio + 1) < NEAR:
         return ["every entry has the opposite sign: a sign is flipped"]
-    sign = ["the sign is flipped, and"] if ratio < 0 else []
+    sign = "the sign is flipped, and " if ratio < 0 else ""
+    lines = [f"got = {ratio:.6g} × expected in every entry: {sign}a constant factor is wrong"]
     ratio = abs(ratio)
-    lines = [*sign, f"got = {ratio:.6g} × expected in every entry: a constant factor is wrong"]
-    many, few = [], []
-    for number, words in sizes:
-        for value, text in (number, words), (number ** 0.5, f"√({words})"):
-            if abs(ratio / value - 1) < NEAR:
-                many.append(text)
-            elif abs(ratio * value - 1) < NEAR:
-                few.append(text)
+    many, few = equal_to(ratio, sizes), equal_to(1 / ratio, sizes)
     if many:
-        lines.append(f"{ratio:.6g} is {', or '.join(many)}: a division by it is missing (a sum for "
-                     "a mean), or a factor is there once too often")
+        lines.append(f"{ratio:.6g} is {many}: a division by it is missing (a sum for a mean), or a "
+                     "factor is there once too often")
     if few:
-        lines.append(f"{ratio:.6g} is 1 / {1 / ratio:.6g}, which is {', or '.join(few)}: a "
-                     "division by it too many (a mean for a sum), or a factor is missing")
+        lines.append(f"{ratio:.6g} is 1 / {1 / ratio:.6g}, which is {few}: a division by it too "
+                     "many (a mean for a sum), or a factor is missing")
+    if not many and not few:
+        for value, text in (2, "2"), (2 ** 0.5, "√2"):
+            if abs(ratio / value - 1) < NEAR:
+                lines.append(f"{text} is a factor too many, or a division by {text} is missing")
+            elif abs(ratio * value - 1) < NEAR:
+                lines.append(f"a factor {text} is missing, or {text} divides once too often")
     return lines
+
+
+def equal_to(number, sizes):
+    """What `number` could be, in words: "a, b or c"; "" if it is none of `sizes`.
+
+    Of several inputs with the same axis (q.shape[1], k.shape[1]) the first stands for all.
+    """
+    found = {}
+    for value, words in sizes:
+        for of, text in (value, words), (value ** 0.5, f"√({words})"):
+            if abs(number / of - 1) < NEAR:
+                found.setdefault(re.sub(r"\w+(?=\.shape)|\w+$", "", text), text)
+    listed = list(found.values())
+    if listed and abs(number - 2) < NEAR:
+        listed.append("just 2")
+    return ", ".join(listed[:-1]) + " or " * (len(listed) > 1) + "".join(listed[-1:])
 
 
 def contribution_lost(got, parts, dys, inputs):
@@ -144,7 +161,7 @@ def positions(wrong):
 
 def sizes(forward, names, inputs, settings):
     """Numbers that are often forgotten as a factor, with words for each."""
-    found = [(2, "2")]
+    found = []
     defaults = {name: p.default for name, p in inspect.signature(forward).parameters.items()
                 if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
     settings = {**defaults, **settings}
@@ -153,8 +170,8 @@ def sizes(forward, names, inputs, settings):
             continue
         found += [(n, f"{name}.shape[{i}]") for i, n in enumerate(x.shape)]
         found += [(x.size, f"the number of entries of {name}")]
-        if x.ndim > 1:
-            found += [(x.size // x.shape[-1], f"the number of rows of {name}")] if x.size else []
+        if x.ndim > 2 and x.size:
+            found += [(x.size // x.shape[-1], f"the number of rows of {name}")]
         if x.dtype == bool:
             found.append((np.count_nonzero(x), f"the number of True in {name}"))
         elif x.dtype.kind in "iu":

@@ -105,7 +105,10 @@ def test_zeros_are_recognized(r):
 
 
 @pytest.mark.parametrize("factor, words", [
-    (2, "2 is 2"), (0.5, "0.5 is 1 / 2, which is 2"), (3, "3 is x.shape[0]"),
+    (2, "2 is √(x.shape[1]) or just 2: a division by it is missing"), (3, "3 is x.shape[0]:"),
+    (0.5, "0.5 is 1 / 2, which is √(x.shape[1]) or just 2: a division by it too many"),
+    (2 ** 0.5, "√2 is a factor too many, or a division by √2 is missing"),
+    (2 ** -0.5, "a factor √2 is missing, or √2 divides once too often"),
     (12, "12 is the number of rows of x"), (1 / 12, "which is the number of rows of x"),
     (5, "5 is x.shape[2]"), (60, "60 is the number of entries of x"),
     (5 ** -0.5, "0.447214 is 1 / 2.23607, which is √(x.shape[2])"),
@@ -117,8 +120,15 @@ def test_a_constant_factor_is_recognized_and_named(r, factor, words):
 
 
 def test_a_factor_with_the_wrong_sign_is_recognized(r):
-    refused(*changed("tanh", lambda dx: (-3 * dx,)), [r.normal(3, 4)], "the sign is flipped, and",
-            "got = 3 × expected")
+    refused(*changed("tanh", lambda dx: (-3 * dx,)), [r.normal(3, 4)], "got = -3 × expected",
+            "the sign is flipped, and a constant factor is wrong", "3 is x.shape[0]:")
+
+
+def test_numbers_that_a_factor_could_be_are_listed_once(r):
+    """q, k and v are as wide as another: the first stands for all."""
+    x = [r.normal(2, 4), r.normal(2, 4), r.normal(2, 4), None]
+    refused(*changed("attention", lambda dq, dk, dv, mask: (dq * 2, dk, dv, mask)), x,
+            "2 is q.shape[0], √(q.shape[1]) or just 2: a division")
 
 
 def test_a_forgotten_mean_is_recognized(r):
@@ -160,7 +170,7 @@ def test_a_setting_as_a_factor_is_recognized(r):
 def test_only_a_rate_is_subtracted_from_1(r):
     """1 - ignore would be 2."""
     message = refused(*changed("cross_entropy", lambda dx, none: (2 * dx, none)),
-                      [r.normal(5, 3), r.ids(3, 5)], "2 is 2")
+                      [r.normal(5, 3), r.ids(3, 5)], "2 is a factor too many")
     assert "1 - ignore" not in message
 
 
