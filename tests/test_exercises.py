@@ -139,6 +139,37 @@ def test_bad_input_is_one_clear_message(what, tmp_path):
         assert line not in wrong[0].message
 
 
+@pytest.mark.parametrize("old, new, line", [
+    (LINE, "return (x", "dropout.py:46: SyntaxError: '(' was never closed"),
+    (SOLVED, "", "dropout.py is empty"),
+    (SOLVED, "\n# later\n", "dropout.py has no function keep"),
+    ("def dropout(x, keep, *, rate)", "def dropout(x, keep, rate)",
+     "the signature of dropout was changed (dropout.py:44)"),
+    ("import numpy as np", "import numpy as np\n1 / 0", "your code raises ZeroDivisionError"),
+])
+def test_what_is_wrong_with_the_whole_file_is_told_first_and_alone(old, new, line, folder, capsys):
+    run("start", "dropout")
+    (folder / "dropout.py").write_text(SOLVED.replace(old, new), "utf-8")
+    capsys.readouterr()
+    assert run("check") == 1
+    heading, first, *more = capsys.readouterr().out.splitlines()
+    assert heading == "exercises/dropout.py: none of the 8 checks can be reached"
+    assert first.strip().startswith(line) and "not reached" not in "".join(more)
+    assert run("check", "--all", "--json", "scores.json") == 1
+    assert re.search(r"dropout +0 +8 +" + re.escape(line), capsys.readouterr().out)
+    scores = json.loads((folder.parent / "scores.json").read_text("utf-8"))
+    assert [c["state"] for c in scores["exercises"][0]["checks"]] == ["wrong"] + 8 * ["not reached"]
+    out = plain_pytest(folder)
+    assert line in out and "1 failed, 8 skipped" in out and "FAILED" in out
+
+
+def plain_pytest(folder):
+    """What `pytest exercises` prints."""
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                           str(folder)], capture_output=True, text=True, encoding="utf-8",
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout
+
+
 def test_a_file_that_is_not_utf8_is_told(tmp_path):
     path = tmp_path / "dropout.py"
     path.write_bytes(b"# \xe9\n" + SOLVED.encode())
@@ -276,14 +307,15 @@ def test_plain_pytest_does_the_same_checks(folder):
     run("start", "dropout")
     (folder / "dropout.py").write_text(SOLVED.replace(LINE, LINE.replace("keep /", "~keep /")),
                                        "utf-8")
-    result = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                             str(folder)], capture_output=True, text=True, encoding="utf-8",
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert result.returncode == 1
-    assert "the mask is the wrong way round: True is kept" in result.stdout
-    assert "dropout: dropout: values" in result.stdout and "4 failed, 4 passed" in result.stdout
+    out = plain_pytest(folder)
+    assert "the mask is the wrong way round: True is kept" in out
+    assert "dropout: dropout: values" in out and "4 failed, 5 passed" in out
     for line in ("Traceback", "site-packages", "of_ops.py", "examine.py", "collect.py"):
-        assert line not in result.stdout
+        assert line not in out
+    (folder / "dropout.py").write_text(START.replace(
+        'raise NotImplementedError("keep: write me")', MASK), "utf-8")
+    out = plain_pytest(folder)
+    assert out.count("dropout is not written yet") == 1 and "1 failed, 2 passed, 6 skipped" in out
 
 
 @pytest.mark.parametrize("name", [n for n in catalog.names() if n.startswith("museum_")])

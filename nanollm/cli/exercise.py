@@ -97,7 +97,7 @@ def run_check(args):
         reports.append(isolated.check(exercise, sheet.path(exercise.name)))
         sheet.keep_report(reports[-1])
     if args.all:
-        print(table([(r.name, r.passed, len(r.verdicts), "passed" if r.complete else summary(r))
+        print(table([(r.name, r.passed, len(r.checks), "passed" if r.complete else summary(r))
                      for r in reports], ["name", "passed", "of", "first to mend"]))
     else:
         print(told(reports[0]))
@@ -109,25 +109,32 @@ def run_check(args):
 
 def summary(report):
     """What to mend first, in one line."""
+    from nanollm.exercises.examine import FILE
     first = report.first
-    return f"{first.title}: {first.message.splitlines()[0]}"
+    what = first.message.splitlines()[0]
+    return what if first.title == FILE else f"{first.title}: {what}"
 
 
 def told(report):
-    """A report as a student reads it: a line a check, then what to mend first."""
+    """A report as a student reads it: a line a check, then what to mend first.
+
+    Of a file that is wrong as a whole, only that is told.
+    """
     from nanollm.exercises import sheet
-    from nanollm.exercises.examine import EMPTY, PASSED
-    file = sheet.shown(sheet.path(report.name))
-    if all(v.state == EMPTY for v in report.verdicts):
-        return f"{file}: {report.first.message}"
-    marks = [(f"  {'ok' if v.state == PASSED else v.state}", v.title) for v in report.verdicts]
+    from nanollm.exercises.examine import EMPTY, FILE, PASSED, SKIPPED
+    file, first, of = sheet.shown(sheet.path(report.name)), report.first, len(report.checks)
+    message = [f"  {line}" for line in first.message.splitlines()] if first else []
+    if first and first.title == FILE:
+        return (f"{file}: {first.message}" if first.state == EMPTY else
+                "\n".join([f"{file}: none of the {of} checks can be reached", *message]))
+    reached = [v for v in report.checks if v.state != SKIPPED]
+    marks = [("ok" if v.state == PASSED else v.state, v.title) for v in reached]
+    if len(reached) < of:
+        marks.append((SKIPPED, f"{of - len(reached)} more"))
     width = max(len(mark) for mark, _ in marks)
-    lines = [f"{file}: {report.passed} of {len(marks)} checks pass",
-             *(f"{mark:{width}}  {title}" for mark, title in marks)]
-    if not report.complete:
-        lines += ["", f"{report.first.title}:", *(
-            f"  {line}" for line in report.first.message.splitlines())]
-    return "\n".join(lines)
+    lines = [f"{file}: {report.passed} of {of} checks pass",
+             *(f"  {mark:{width}}  {title}" for mark, title in marks)]
+    return "\n".join(lines + ["", f"{first.title}:", *message] if first else lines)
 
 
 def run_hint(args):
@@ -139,7 +146,8 @@ def run_hint(args):
     print(f"{heading.format(name=exercise.name, level=level, of=len(exercise.hints))}\n\n"
           f"{wrapped(exercise.hints[level - 1][args.language == 'zh'])}")
     if not args.level and asked == len(exercise.hints):
-        print(f"\n{last.format(command=f'{program()} exercise solution {exercise.name} --teacher')}")
+        command = f"{program()} exercise solution {exercise.name} --teacher"
+        print(f"\n{last.format(command=command)}")
     sheet.folder().mkdir(parents=True, exist_ok=True)
     sheet.keep(exercise.name, hints=max(level, asked))
 

@@ -1,4 +1,4 @@
-"""Plain `pytest exercises`: a test for each check of each exercise that was started.
+"""Plain `pytest exercises`: a test for the file of each exercise, and one for each of its checks.
 
 exercises/conftest.py takes `pytest_collect_file` from here.
 """
@@ -6,7 +6,7 @@ exercises/conftest.py takes `pytest_collect_file` from here.
 import pytest
 
 from nanollm.exercises import catalog, sheet
-from nanollm.exercises.examine import EMPTY, PASSED, SKIPPED, title
+from nanollm.exercises.examine import FILE, PASSED, WRONG, title
 
 
 def pytest_collect_file(file_path, parent):
@@ -22,31 +22,31 @@ class ExerciseFile(pytest.File):
     report = None
 
     def collect(self):
+        self.told = {""}
         self.exercise = catalog.load(self.path.stem)
-        for number, check in enumerate(self.exercise.checks):
-            yield ExerciseItem.from_parent(self, name=title(check), number=number)
+        for name in FILE, *map(title, self.exercise.checks):
+            yield ExerciseItem.from_parent(self, name=name)
 
-    def verdict(self, number):
+    def verdict(self, title):
+        """The Verdict of this title; None for FILE if nothing is wrong with the file."""
         from nanollm.exercises import isolated
         if self.report is None:
             self.report = isolated.check(self.exercise, self.path)
             sheet.keep_report(self.report)
-        return self.report.verdicts[number]
+        return next((v for v in self.report.verdicts if v.title == title), None)
 
 
 class ExerciseItem(pytest.Item):
-    """One check of one exercise."""
-
-    def __init__(self, number, **settings):
-        super().__init__(**settings)
-        self.number = number
+    """One check of one exercise, or FILE: can the checks be reached?"""
 
     def runtest(self):
-        verdict = self.parent.verdict(self.number)
-        if verdict.state == SKIPPED:
-            pytest.skip(SKIPPED)
-        if verdict.state != PASSED:
-            raise Failed(verdict.message or EMPTY)
+        verdict = self.parent.verdict(self.name)
+        if verdict is None or verdict.state == PASSED:
+            return
+        if verdict.state != WRONG and verdict.message in self.parent.told:
+            pytest.skip(verdict.state)                          # once is enough
+        self.parent.told.add(verdict.message)
+        raise Failed(verdict.message)
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, Failed):

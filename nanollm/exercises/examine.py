@@ -26,6 +26,7 @@ from nanollm.exercises import catalog, spec, stubs
 from nanollm.exercises.spec import Wrong
 
 PASSED, WRONG, EMPTY, SKIPPED = "passed", "wrong", "not written yet", "not reached"
+FILE = "the file"       # the title of what is wrong with all of it, so that no check is reached
 OURS = ("nanollm", "kernels")
 OVERTIME = 75           # the exit code of a process whose time ran out
 PRINTED = 10            # lines of a failing check's output that are shown
@@ -46,7 +47,10 @@ def title(check):
 
 
 def examine(exercise, path):
-    """Yield a Verdict for each check of `exercise` on the file `path`."""
+    """Yield a Verdict for each check of `exercise` on the file `path`.
+
+    If no check can be reached, what is wrong with the file comes first, as a Verdict titled FILE.
+    """
     path, state, problem = Path(path), WRONG, None
     with quiet() as printed:
         try:
@@ -57,19 +61,18 @@ def examine(exercise, path):
             student = load(path, text)
         except BaseException as error:
             problem = told(error, path, printed)
-    first, *others = exercise.checks
-    if problem is None:
-        told_before = {}
+    if problem is not None:
+        yield Verdict(FILE, state, problem)
         for check in exercise.checks:
-            verdict = run(check, student, path)
-            if verdict.state == WRONG and verdict.message in told_before:
-                verdict.message = f"the same as in {told_before[verdict.message]}"
-            told_before.setdefault(verdict.message, verdict.title)
-            yield verdict
+            yield Verdict(title(check), EMPTY if state == EMPTY else SKIPPED)
         return
-    yield Verdict(title(first), state, problem)
-    for check in others:
-        yield Verdict(title(check), EMPTY if state == EMPTY else SKIPPED)
+    told_before = {}
+    for check in exercise.checks:
+        verdict = run(check, student, path)
+        if verdict.state == WRONG and verdict.message in told_before:
+            verdict.message = f"the same as in {told_before[verdict.message]}"
+        told_before.setdefault(verdict.message, verdict.title)
+        yield verdict
 
 
 def read(path):
@@ -83,6 +86,9 @@ def read(path):
 
 def look(exercise, path, text):
     """Read the file without running it; returns whether anything is written in it."""
+    anew = f"`exercise start {exercise.name} --again` begins anew and keeps your file beside it"
+    if not text.strip():
+        raise Wrong(f"{path.name} is empty", likely=anew)
     stub = ast.parse(stubs.make(exercise))
     try:
         tree = ast.parse(text, str(path))
@@ -97,8 +103,7 @@ def look(exercise, path, text):
         if name not in found:
             raise Wrong(f"{path.name} has no function {name}",
                         expected=f"def {name.split('.')[-1]}({stubs.signature(wanted[name])}):",
-                        likely=f"it was renamed or deleted; `exercise start {exercise.name} "
-                               "--again` begins anew and keeps your file beside it")
+                        likely=f"it was renamed or deleted; {anew}")
         ours, theirs = stubs.signature(wanted[name]), stubs.signature(found[name])
         if ours != theirs:
             raise Wrong(f"the signature of {name} was changed ({path.name}:{found[name].lineno})",

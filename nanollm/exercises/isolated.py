@@ -14,22 +14,27 @@ from pathlib import Path
 
 from nanollm.checkout import ROOT
 from nanollm.errors import InputError
-from nanollm.exercises.examine import OVERTIME, PASSED, SKIPPED, WRONG, Verdict, title
+from nanollm.exercises.examine import FILE, OVERTIME, PASSED, SKIPPED, WRONG, Verdict, title
 
 GRACE = 10          # seconds beyond the limit, in which a process should have ended by itself
 
 
 @dataclass
 class Report:
-    """The verdicts of all checks of one exercise."""
+    """The verdicts of all checks of one exercise, and before them what is wrong with the file."""
 
     name: str
     verdicts: list
     seconds: float
 
     @property
+    def checks(self):
+        """The verdicts of the checks alone."""
+        return [verdict for verdict in self.verdicts if verdict.title != FILE]
+
+    @property
     def passed(self):
-        return sum(verdict.state == PASSED for verdict in self.verdicts)
+        return sum(verdict.state == PASSED for verdict in self.checks)
 
     @property
     def complete(self):
@@ -37,13 +42,15 @@ class Report:
 
     @property
     def first(self):
-        """The verdict to be read first: a wrong one before one that is not written; or None."""
+        """The verdict to be read first: a wrong one before one that is not written, FILE before
+        all; or None.
+        """
         failed = [v for v in self.verdicts if v.state != PASSED]
         return next((v for v in failed if v.state == WRONG), failed[0] if failed else None)
 
     def json(self):
         """The report as it stands in a score sheet."""
-        return {"exercise": self.name, "passed": self.passed, "of": len(self.verdicts),
+        return {"exercise": self.name, "passed": self.passed, "of": len(self.checks),
                 "seconds": round(self.seconds, 2), "checks": list(map(asdict, self.verdicts))}
 
 

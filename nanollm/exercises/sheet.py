@@ -83,7 +83,7 @@ def digest(name):
 
 def keep_report(report):
     """Write what a check has found into the score sheet."""
-    keep(report.name, passed=report.passed, of=len(report.verdicts), digest=digest(report.name))
+    keep(report.name, passed=report.passed, of=len(report.checks), digest=digest(report.name))
 
 
 def state(name, scores):
