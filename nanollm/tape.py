@@ -72,7 +72,7 @@ class Line(NamedTuple):
     inputs: tuple       # of Tensor, or plain arrays or None, which get no gradient
     outputs: tuple      # of Tensor
     saved: tuple
-    backward: Any
+    backward: Any       # backward(dy, saved); of several outputs dy is a tuple, too
 
 
 class Tape:
@@ -132,7 +132,7 @@ class Tape:
 
 
 def apply(op, *inputs, **settings):
-    """Run `op` on the current backend and, if a tape is open, write it down."""
+    """Run `op`, whose pair is backend.lookup(op), and, if a tape is open, write it down."""
     forward, backward = backend.lookup(op)
     y, saved = forward(*(x.data if isinstance(x, Tensor) else x for x in inputs), **settings)
     outputs = tuple(map(Tensor, y)) if isinstance(y, tuple) else (Tensor(y),)

@@ -12,7 +12,7 @@ Equation    With the thirds of p = x_t w + b and q = h_{t-1} u + bu:
 Shapes      x (B, T, E), h (B, H), w (E, 3H), u (H, 3H), b, bu (3H,) or None, lengths (B,) or None
             →  y (B, T, H), the state after each step; h_T (B, H)
 Saved       x, w, u, is there a b, a bu, which steps are tokens, the state before each step, the
-            gates r, z, n and q_n of each step
+            gates r, z, n and q_n of each step, the direction
 
 Backward    Through time from the last step to the first, as in rnn.py. With g = dy_t + dh_t:
                 dn = g ⊙ (1 - z)                   dz = g ⊙ (h_{t-1} - n)
@@ -30,7 +30,7 @@ Used by     GRU in nanollm/recurrent.py
 
 import numpy as np
 
-from nanollm.ops.elementwise import sigmoid
+from nanollm.ops.elementwise import sigmoid                     # gives (y, saved)
 from nanollm.ops.rnn import check_recurrence, in_order, over_steps, tokens
 
 

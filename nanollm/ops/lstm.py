@@ -12,7 +12,7 @@ Shapes      x (B, T, E), h, c (B, H), w (E, 4H), u (H, 4H), b (4H,) or None, len
             One bias is enough; texts and libraries that have two add them. With it the weights are
             4 H (E + H + 1) numbers: 8,320 for width 32 on 32.
 Saved       x, w, u, is there a b, which steps are tokens, the state h and the cell c before each
-            step, the four gates and tanh(c) of each step
+            step, the four gates and tanh(c) of each step, the direction
 
 Backward    Through time from the last step to the first, as in rnn.py. With g_h = dy_t + dh_t:
                 dc_t ← dc_t + g_h ⊙ o ⊙ (1 - tanh²(c_t))             h_t shows the cell
@@ -34,7 +34,7 @@ Used by     LSTM in nanollm/recurrent.py
 
 import numpy as np
 
-from nanollm.ops.elementwise import sigmoid
+from nanollm.ops.elementwise import sigmoid                     # gives (y, saved)
 from nanollm.ops.rnn import check_recurrence, in_order, over_steps, tokens
 
 

@@ -9,7 +9,8 @@ Equation    h_t = tanh(x_t w + h_{t-1} u + b)      for t = 1 ... T, from an init
 
 Shapes      x (B, T, E), h (B, H), w (E, H), u (H, H), b (H,) or None, lengths (B,) of whole numbers
             from 0 to T, or None  →  y (B, T, H), the state after each step; h_T (B, H)
-Saved       x, w, u, is there a b, which steps are tokens, the state before and after each step
+Saved       x, w, u, is there a b, which steps are tokens, the state before and after each step,
+            the direction
 
 Backward    Backpropagation through time: the loop over t is a network of T layers with one set of
             weights, so go back through it from the last step to the first. h_t is used twice, as

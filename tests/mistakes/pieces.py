@@ -3,6 +3,10 @@
 ROWS = [
     ("tape", "Tape.gradient", "dx if known is None else kernels.add(known, dx)[0]", "dx",
      "used twice|both inputs are x"),
+    ("tape", "Tape.gradient", "grads[id(x)] = dx if known is None else kernels.add(known, dx)[0]",
+     "if known is not None: known += dx\n"
+     "                    grads[id(x)] = dx if known is None else known",
+     "`known \\+= dx` changes both"),
     ("tape", "Tape.gradient", "line = lines.pop()", "line = lines.pop(0)", "read from its end"),
     ("tape", "Tape.gradient", "list(self.lines)", "self.lines", "the lines stay"),
     ("tape", "Tape.gradient", "grads.get(id(y)) if id(y) in wanted else grads.pop(id(y), None)",
@@ -37,6 +41,10 @@ ROWS = [
 
     ("lstm_step", "lstm_step", "i, f, g, o = np.split(", "f, i, g, o = np.split(",
      "order i, f, g, o|with i open"),
+    ("lstm_step", "lstm_step", "i, f, g, o = np.split(", "i, f, o, g = np.split(",
+     "the fourth quarter 1"),
+    ("lstm_step", "lstm_step", "sigmoid(i)[0], sigmoid(f)[0], sigmoid(o)[0]",
+     "sigmoid(i), sigmoid(f), sigmoid(o)", r"the pair \(y, saved\)"),
     ("lstm_step", "lstm_step", "g = np.tanh(g)", "g = sigmoid(g)[0]", "tanh, between -1 and 1"),
     ("lstm_step", "lstm_step", "o * shown, cell", "o * cell, cell", r"h' is tanh\(c'\)"),
     ("lstm_step", "lstm_step", " + h @ u", "", r"all of a = x w \+ h u \+ b"),

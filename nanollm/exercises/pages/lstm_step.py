@@ -23,7 +23,7 @@ Source      Hochreiter & Schmidhuber 1997; the forget gate: Gers, Schmidhuber & 
 
 import numpy as np
 
-from nanollm.ops.elementwise import sigmoid
+from nanollm.ops.elementwise import sigmoid                     # gives (y, saved)
 
 
 def lstm_step(x, h, c, w, u, b):

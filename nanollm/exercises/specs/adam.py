@@ -7,9 +7,16 @@ EXERCISE = exercise(
     blanks=("adam_", "adamw_"),
     suspects=(
         ("adam_", "g = scale * dw", "g = dw", "the clipping factor `scale` is not used"),
+        ("adam_", "mhat = m / (1 - beta1 ** t)\n    vhat = v / (1 - beta2 ** t)",
+         "mhat, vhat = m, v",
+         "no bias correction: m and v start at 0, too small, and are divided by 1 - βᵗ"),
+        ("adam_", "mhat = m / (1 - beta1 ** t)\n    vhat = v / (1 - beta2 ** t)",
+         "m /= 1 - beta1 ** t\n    v /= 1 - beta2 ** t\n    mhat, vhat = m, v",
+         "m and v themselves are corrected; what is kept stays as it is, m̂ and v̂ are new arrays"),
         ("adam_", "m / (1 - beta1 ** t)", "m", "m is not corrected: it starts at 0, too small"),
         ("adam_", "m / (1 - beta1 ** t)", "m / (1 - beta1 ** (t + 1))",
          "t is counted one too far: the first step has t = 1"),
+        ("adam_", "** t)", "* t)", "1 - β t in place of 1 - βᵗ: β to the power t"),
         ("adam_", "v / (1 - beta2 ** t)", "v", "v is not corrected: it starts at 0, too small"),
         ("adam_", "v / (1 - beta2 ** t)", "v / (1 - beta1 ** t)",
          "v is corrected with β₁; its mean runs with β₂"),
@@ -23,7 +30,13 @@ EXERCISE = exercise(
          "the decay is put into the gradient, as L2 would be; AdamW shrinks the weight itself"),
         ("adamw_", "w *= 1 - lr * decay", "w *= 1 - decay",
          "the decay is not multiplied by the learning rate"),
-        ("adamw_", "w *= 1 - lr * decay", "pass", "the weight does not decay")),
+        ("adamw_", "w *= 1 - lr * decay", "pass", "the weight does not decay"),
+        ("adamw_", "    w *= 1 - lr * decay\n    adam_(w, dw, m, v, lr=lr, t=t, beta1=beta1, "
+         "beta2=beta2, eps=eps, scale=scale)", "    adam_(w, dw, m, v, lr=lr, t=t, beta1=beta1, "
+         "beta2=beta2, eps=eps, scale=scale)\n    w *= 1 - lr * decay",
+         "the weight shrinks after Adam's step, and the step with it; it shrinks first"),
+        ("adamw_", ", beta1=beta1, beta2=beta2, eps=eps, scale=scale", "",
+         "adam_ is called without beta1, beta2, eps and scale, and takes their defaults")),
     hints=(
         ("Two running means: of the gradient and of its square. Both start at 0 and are corrected "
          "for it when they are used, without changing what is stored. Everything is written in "

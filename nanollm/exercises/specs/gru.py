@@ -1,9 +1,9 @@
 """The gated recurrent unit, through time."""
 
-from nanollm.exercises.of_ops import exercise
+from nanollm.exercises.of_recurrence import exercise
 
 EXERCISE = exercise(
-    "gru", title="The GRU, through time", notebook="08_recurrence", ops=("gru",), limit=40,
+    "gru", title="The GRU, through time", limit=40,
     blanks=("gru", "gru_backward"),
     suspects=(
         ("gru", "np.tanh(p_n + r * q_n)", "np.tanh(r * (p_n + q_n))",
@@ -15,6 +15,17 @@ EXERCISE = exercise(
         ("gru", "r, z = sigmoid(p_r + q_r)[0], sigmoid(p_z + q_z)[0]",
          "z, r = sigmoid(p_r + q_r)[0], sigmoid(p_z + q_z)[0]",
          "r and z are exchanged: the order of the thirds is r, z, n"),
+        ("gru", "sigmoid(p_r + q_r)[0], sigmoid(p_z + q_z)[0]", "sigmoid(p_r + q_r), "
+         "sigmoid(p_z + q_z)", "sigmoid is an op and gives the pair (y, saved): take its [0]"),
+        ("gru", "h @ u if bu is None else h @ u + bu", "h @ u", "bu is not added to q"),
+        ("gru", "in_order(T, reverse)", "range(T)",
+         "`reverse` is not used: with it the steps are taken from the last to the first"),
+        ("gru_backward", "(dy[:, t] + dh)", "dy[:, t]",
+         "time is forgotten: h_t is used by y_t and by the next step, so dh comes in, too"),
+        ("gru_backward", "(dy[:, t] + dh)", "dh",
+         "dy_t is forgotten: h_t is used by y_t and by the next step"),
+        ("gru_backward", "not reverse", "True",
+         "the way back ignores `reverse`: it goes against the order of the forward"),
         ("gru_backward", " + g * z + ", " + ",
          "the road past the candidate is lost: h_{t-1} also reaches h_t through z"),
         ("gru_backward", "past[:, t] - n", "past[:, t]",

@@ -1,5 +1,7 @@
 """One step of an LSTM, forward and backward."""
 
+import re
+
 import numpy as np
 
 from nanollm import gradcheck, ops
@@ -18,7 +20,12 @@ def inputs(B=2, E=3, H=2, dtype="float64", seed=0):
 
 
 def step(student, *arrays):
-    (y, saved) = pair(call(student.lstm_step, *arrays), "lstm_step")
+    try:
+        y, saved = pair(call(student.lstm_step, *arrays), "lstm_step")
+    except Exception as error:
+        if re.search("tuple|inhomogeneous", str(error)):
+            error.likely = "sigmoid is an op and gives the pair (y, saved): take its [0]"
+        raise
     if not (isinstance(y, tuple) and len(y) == 2):
         raise Wrong("the first part of lstm_step's answer is not (h, c)",
                     expected="return (h, c), (what the backward needs)")
@@ -29,13 +36,15 @@ def check_gates(student):
     "each gate, alone"
     zero = np.zeros((1, 1))
     for open_gates, c, want_c, likely in (
-            ((40, -40, 40, 40), 0.5, 1.0, "with i open and f closed c' is g: it is c' = f c + i g"),
+            ((40, -40, 40, 40), 0.5, 1.0, "with i open and f closed c' is g: it is c' = f c + "
+                                          "i g,\nand the order of the quarters i, f, g, o"),
             ((-40, 40, 40, 40), 0.5, 0.5, "with f open and i closed the cell stays as it was: "
                                           "look at\nthe order i, f, g, o"),
             ((-40, -40, 40, 40), 0.5, 0.0, "with i and f closed nothing is kept and nothing "
                                            "written"),
-            ((40, -40, -40, 40), 0.5, -1.0, "g goes through tanh, between -1 and 1; a sigmoid "
-                                            "would give 0")):
+            ((40, -40, -40, 40), 0.5, -1.0, "g is the third quarter and goes through tanh, "
+                                            "between -1 and 1: a sigmoid\nwould give 0, the "
+                                            "fourth quarter 1")):
         b = np.array(open_gates, float)
         (h, c_new), _ = step(student, zero, zero, np.array([[c]]), np.zeros((1, 4)),
                              np.zeros((1, 4)), b)

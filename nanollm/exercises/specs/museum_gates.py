@@ -55,14 +55,19 @@ def check_forward(student):
 def check_weights(student):
     "the weights of each gate, nudged"
     got, want = gradients(student)
+    wrong = []
     for n in 3, 1, 2, 0:                                # from the one with the fewest ways to err
         part = slice(2 * n, 2 * n + 2)
         for name in "w", "u":
             a, b = got[name][:, part], want[name][:, part]
             if np.abs(a - b).max() > 1e-7 * max(1, np.abs(b).max()):
-                raise Wrong(f"nudging {name} of the {GATES[n]} moves the loss otherwise than "
-                            f"d{name} says", got=a, expected=b,
-                            likely=LIKELY[name])
+                wrong.append((name, n, a, b))
+    if wrong:
+        name, n, a, b = wrong[0]
+        others = ", ".join(f"{name} of {GATES[n][-1]}" for name, n, *_ in wrong[1:]) or "none"
+        raise Wrong(f"nudging {name} of the {GATES[n]} moves the loss otherwise than d{name} says",
+                    tried=f"w and u of each gate; wrong as well: {others}", got=a, expected=b,
+                    likely=LIKELY[name])
 
 
 def check_inputs(student):
@@ -81,7 +86,7 @@ def check_training(student):
     if not losses[-1] < 1e-3:
         raise Wrong("training does not reach the goal",
                     got=f"loss {losses[-1]:.4g} after 300 steps",
-                    expected="below 0.001")
+                    expected="below 0.001", likely="`train` was right: leave it")
 
 
 EXERCISE = Exercise(

@@ -17,6 +17,9 @@ def gradient(tape, loss, wrt, likely, **settings):
     except InputError as error:
         raise Wrong("a gradient is not found, though the loss depends on the tensor",
                     got=f"InputError: {error}", tried=str(tape), likely=likely) from None
+    except (KeyError, TypeError, ValueError) as error:
+        error.tried, error.likely = str(tape), likely
+        raise
     if not (isinstance(grads, list | tuple) and len(grads) == len(wrt)):
         raise Wrong("gradient does not return one array for each tensor asked for", got=str(grads),
                     expected=f"a list of {len(wrt)} arrays")
@@ -134,6 +137,21 @@ def check_intermediate(student):
     expect("dloss/dloss", dloss, 1.0, likely=likely)
 
 
+def check_shared_array(student):
+    "a gradient changes no other"
+    x = student.Tensor(np.array([1.0, 2, 3]), "x")
+    with student.Tape() as tape:
+        y = student.apply("mul", x, x)
+        z = student.apply("add", y, x)                  # add hands one array to both
+        loss = student.apply("sum", z)
+    likely = ("an array may be the gradient of two tensors, so `known += dx` changes both:\nwrite "
+              "known + dx")
+    dx, dy, dz = gradient(tape, loss, [x, y, z], likely)
+    tried = {"loss": "sum(z), z = y + x, y = x x", "x": x.data}
+    for name, got, want in ("dx", dx, [3.0, 5, 7]), ("dy", dy, [1.0] * 3), ("dz", dz, [1.0] * 3):
+        expect(f"dloss/{name}", got, np.array(want), tried=tried, likely=likely)
+
+
 def check_two_outputs(student):
     "of an op with two results only one is used"
     x = student.Tensor(np.arange(4.0), "x")
@@ -193,6 +211,10 @@ def check_constants(student):
     (dw,) = gradient(tape, loss, [w], likely)
     expect("dloss/dw", dw, np.array([[2.0, 2], [0, 0], [1, 1]]), tried={"ids": "0 2 0"},
            likely=likely)
+    ids = student.Tensor(np.array([0, 2, 0]), "ids")
+    with student.Tape() as tape:
+        loss = student.apply("sum", student.apply("embedding", ids, w))
+    expect_error(tape, loss, [ids], "ids have no gradient")
 
 
 def check_dtype(student):
@@ -236,8 +258,8 @@ EXERCISE = Exercise(
     notebook="06_tape", page="nanollm/tape.py", blanks=("Tape.gradient", "apply"),
     environment={"NANOLLM_BACKEND": "numpy"},
     checks=(check_apply, check_lines, check_innermost, check_by_hand, check_used_twice, check_again,
-            check_intermediate, check_two_outputs, check_unused, check_not_a_number,
-            check_constants, check_dtype, check_network),
+            check_intermediate, check_shared_array, check_two_outputs, check_unused,
+            check_not_a_number, check_constants, check_dtype, check_network),
     hints=(
         ("apply: look the op up, run it on the arrays, wrap the results, and if a tape is open "
          "append one Line. gradient: a dict from id(tensor) to its gradient, which starts with the "
