@@ -64,6 +64,24 @@ def test_every_exercise_has_three_hints_in_two_languages(name):
         assert re.search("[\u4e00-\u9fff]", chinese)
 
 
+@pytest.mark.parametrize("name", [n for n in catalog.names() if catalog.load(n).group == "ops"])
+def test_a_stub_says_which_functions_turn_bad_input_away(name):
+    text = stubs.make(catalog.load(name))
+    task = text[text.index("# Exercise"):text.index("#     python -m")].replace("\n# ", " ")
+    given = set(re.findall(r"\bcheck_\w+", text))
+    assert set(re.findall(r"\bcheck_\w+", task)) == given
+    assert ("no check asks for that" in task) == bool(given)
+
+
+@pytest.mark.parametrize("name", ["softmax", "dropout", "rnn"])
+def test_no_check_asks_for_turning_bad_input_away(name, tmp_path):
+    exercise, path = catalog.load(name), tmp_path / f"{name}.py"
+    text = re.sub(r"\n    check_\w+\(.*\)(?=\n)", "\n    pass", stubs.page(exercise))
+    assert text != stubs.page(exercise)
+    path.write_text(text, "utf-8")
+    assert {v.state for v in examine(exercise, path)} == {"passed"}
+
+
 # ---- bad input: one clear message each
 
 START = stubs.make(catalog.load("dropout"))

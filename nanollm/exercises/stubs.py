@@ -5,20 +5,22 @@ that says so; what the museum's pieces exchange is exchanged.
 """
 
 import ast
+import textwrap
 
 from nanollm.checkout import ROOT
 
+TASKS = {
+    "pairs": 'write what says "write me"; the rest is given. A forward returns (y, saved); saved is '
+             "a tuple of what the backward needs. A backward returns a tuple: one gradient for "
+             "each array, None for ids and masks. Where y is a tuple (y, p), so is dy: (dy, dp).",
+    "museum": "this program has a bug. Find it and mend it; leave the names as they are.",
+    "": 'write what says "write me"; the rest is given.'}
+BAD_INPUT = " {names} {turn} bad input away: call {it} or leave {it} out, no check asks for that."
 HEAD = """
-# Exercise {name}: {task}
+{task}
 #     python -m nanollm exercise check {name}
 #     python -m nanollm exercise hint {name}
 """
-TASKS = {
-    "pairs": "write what says \"write me\". A forward returns (y, saved); saved is a tuple of\n"
-             "# what the backward needs. A backward returns a tuple: one gradient for each array,\n"
-             "# None for ids and masks. Where y is a tuple (y, p), so is dy: (dy, dp).",
-    "museum": "this program has a bug. Find it and mend it; leave\n"
-              "# the names as they are."}
 
 
 def page(exercise):
@@ -52,13 +54,27 @@ def make(exercise):
 
 def with_head(exercise, source):
     """`source` with the exercise's task in comments under its docstring."""
-    lines = source.splitlines(keepends=True)
-    at = ast.parse(source).body[0].end_lineno
+    tree, lines = ast.parse(source), source.splitlines(keepends=True)
     pairs = any(f"{name}_backward" in exercise.blanks for name in exercise.blanks)
-    kind = "museum" if not exercise.blanks else "pairs" if pairs and exercise.group == "ops" else ""
-    task = TASKS.get(kind, 'write what says "write me".')
-    lines.insert(at, HEAD.format(name=exercise.name, task=task))
+    task = TASKS["museum" if not exercise.blanks else
+                 "pairs" if pairs and exercise.group == "ops" else ""]
+    if exercise.group == "ops":
+        task += on_bad_input(tree)
+    task = textwrap.fill(f"Exercise {exercise.name}: {task}", 98, initial_indent="# ",
+                         subsequent_indent="# ", break_on_hyphens=False)
+    lines.insert(tree.body[0].end_lineno, HEAD.format(name=exercise.name, task=task))
     return "".join(lines)
+
+
+def on_bad_input(tree):
+    """What is said of a page's functions check_NAME, its own or imported; "" if it has none."""
+    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom)
+                for alias in node.names]
+    *most, last = [n for n in [*imported, *functions(tree)] if n.startswith("check_")] or [""]
+    if not last:
+        return ""
+    return BAD_INPUT.format(names=f"{', '.join(most)} and {last}" if most else last,
+                            turn="turn" if most else "turns", it="them" if most else "it")
 
 
 def functions(tree):
