@@ -188,6 +188,26 @@ def plain_pytest(folder):
                           env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout
 
 
+@pytest.mark.parametrize("name, function, old, new, what", [
+    ("softmax", "softmax", "e = np.exp(x - x.max(axis=-1, keepdims=True))",
+     "x -= x.max(axis=-1, keepdims=True); e = np.exp(x)", "softmax: its inputs stay as they are"),
+    ("dropout", "dropout", "return x *",
+     "x *= keep / (1 - rate)\n    return x, (keep, rate)\n    x *", "dropout: its inputs stay as they are"),
+    ("descent", "sgd_", "w -= lr * scale * dw", "dw *= lr * scale\n    w -= dw",
+     "sgd_: what it writes into, and what not"),
+    ("lstm_step", "lstm_step", "cell = f * c + i * g",
+     "old = c.copy(); c *= f; cell = c + i * g; c = old", "what is given is not written into"),
+    ("kv_cache", "attention_step_", "return y", "q *= 2\n    return y",
+     "q, k and v stay as they are"),
+    ("bpe", "learn", "words = joined", "words.clear(); words.update(joined)",
+     "the words that are learned from stay as they are"),
+])
+def test_an_input_that_is_modified_fails_one_check_alone(name, function, old, new, what, tmp_path):
+    exercise, path = catalog.load(name), tmp_path / f"{name}.py"
+    path.write_text(stubs.plant(stubs.page(exercise), function, old, new), "utf-8")
+    assert [v.title for v in examine(exercise, path) if v.state == "wrong"] == [what]
+
+
 def test_a_file_that_is_not_utf8_is_told(tmp_path):
     path = tmp_path / "dropout.py"
     path.write_bytes(b"# \xe9\n" + SOLVED.encode())

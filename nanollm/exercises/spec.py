@@ -20,6 +20,8 @@ What the student's own lines raise needs no care: it is told with the line it ca
 """
 
 import contextlib
+import copy
+import functools
 import io
 import textwrap
 from dataclasses import dataclass, field
@@ -138,6 +140,17 @@ def call(function, *inputs, **settings):
         raise Wrong(f"{name} returns nothing", got="None", expected="a result",
                     likely="the `return` is missing, or an `if` leads past it")
     return result
+
+
+def spared(function):
+    """The function, called with copies: what it writes into its arrays spoils nothing that follows.
+
+    Whether it does so is a check of its own.
+    """
+    @functools.wraps(function)
+    def on_copies(*inputs, **settings):
+        return function(*map(copy.deepcopy, inputs), **settings)
+    return on_copies
 
 
 def pair(result, name):

@@ -10,8 +10,8 @@ import textwrap
 from nanollm.checkout import ROOT
 
 TASKS = {
-    "pairs": 'write what says "write me"; the rest is given. A forward returns (y, saved); saved is '
-             "a tuple of what the backward needs. A backward returns a tuple: one gradient for "
+    "pairs": 'write what says "write me"; the rest is given. A forward returns (y, saved); saved '
+             "is a tuple of what the backward needs. A backward returns a tuple: one gradient for "
              "each array, None for ids and masks. Where y is a tuple (y, p), so is dy: (dy, dp).",
     "museum": "this program has a bug. Find it and mend it; leave the names as they are.",
     "": 'write what says "write me"; the rest is given.'}

@@ -92,5 +92,6 @@ ROWS = [
     ("kv_cache", "attention_step_", "heads=heads, ", "", "each head has"),
     ("kv_cache", "attention_step_", "<= end <= len(keys)", "<= end <= len(keys) + 1",
      "no room"),
+    ("kv_cache", "attention_step_", "return y", "q *= 2\n    return y", "changes its input q"),
     ("kv_cache", "attention_step_", "not 0 <= length <= end <= len(keys)", "False", "no room"),
 ]

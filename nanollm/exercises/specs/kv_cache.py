@@ -23,7 +23,7 @@ def in_portions(student, arrays, sizes, heads=1, fill=0.0):
     keys, values = room(arrays[0].dtype, fill)
     parts, start = [], 0
     for n in sizes:
-        part = [a[start:start + n] for a in arrays]
+        part = [a[start:start + n].copy() for a in arrays]
         parts.append(call(student.attention_step_, *part, keys, values, start, heads=heads))
         start += n
     return np.concatenate(parts), keys, values
@@ -125,6 +125,18 @@ def check_room(student):
                                "length + T\nwith len(keys)")
 
 
+def check_untouched(student):
+    "q, k and v stay as they are"
+    arrays, (keys, values) = sequence(3), room()
+    call(student.attention_step_, *(given := [a.copy() for a in arrays]), keys, values, 0)
+    for name, array, kept in zip("qkv", given, arrays):
+        if not np.array_equal(array, kept):
+            raise Wrong(f"attention_step_ changes its input {name}", tried=f"q, k, v (3, {C})",
+                        got=array, expected=kept,
+                        likely=f"`{name} /= ...` and `{name}[...] = ...` write into the caller's "
+                               f"array; only\nthe cache is written into")
+
+
 def check_float32(student):
     "float32 in, float32 out"
     y, *_ = in_portions(student, sequence(3, dtype="float32"), [2, 1])
@@ -135,7 +147,7 @@ EXERCISE = Exercise(
     name="kv_cache", title="Attention with a key-value cache", group="pieces",
     notebook="12_gpt", page="nanollm/exercises/pages/kv_cache.py", blanks=("attention_step_",),
     checks=(check_one, check_written, check_steps, check_unfilled, check_prompt, check_heads,
-            check_room, check_float32),
+            check_room, check_untouched, check_float32),
     hints=(
         ("Three things in this order: is there room; write the new keys and values; attend to all "
          "rows that are filled now.",
