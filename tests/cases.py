@@ -75,8 +75,8 @@ def recurrence(r, B, T, E, H, gates=1, biases=1, states=1, lengths=None):
     """The arrays of rnn, lstm and gru: x, states, w, u, biases (None for each missing), lengths."""
     x, before = r.normal(B, T, E), [r.normal(B, H) for _ in range(states)]
     bs = [r.normal(gates * H) for _ in range(biases)] or [None] * (2 if gates == 3 else 1)
-    return [x, *before, r.normal(E, gates * H), r.normal(H, gates * H) / 2 / H ** 0.5, *bs,
-            None if lengths is None else np.array(lengths)]
+    w, u = r.normal(E, gates * H) / E ** 0.5, r.normal(H, gates * H) / 2 / H ** 0.5
+    return [x, *before, w, u, *bs, None if lengths is None else np.array(lengths)]
 
 
 CELLS = {"rnn": {"gates": 1}, "lstm": {"gates": 4, "states": 2}, "gru": {"gates": 3, "biases": 2}}
@@ -130,7 +130,7 @@ def saturated(r, cell):
     """x holds 0 and ±50, ±100, w whole numbers: gates are open or shut, and some between."""
     inputs = recurrence(r, 2, 4, 3, 2, **cell)
     w = 1 + cell.get("states", 1)
-    inputs[0], inputs[w] = 50 * np.rint(inputs[0]), np.rint(inputs[w])
+    inputs[0], inputs[w] = 50 * np.rint(inputs[0]), np.rint(2 * inputs[w])
     return inputs
 
 

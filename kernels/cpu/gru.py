@@ -1,16 +1,18 @@
 """The gated recurrent unit on the CPU: a product and one kernel a step, its rows in cache.
 
 The mathematics is in nanollm/ops/gru.py, how steps and threads are arranged in rnn.py, why a row's
-loops are short in lstm.py. The gates replace the pre-activations p they are computed from.
+loops are short in lstm.py. Here x w and h u stay apart, as r multiplies a part of h u alone. The
+gates replace the pre-activations p they are computed from.
 """
 
 import numpy as np
 
+from kernels.cpu.attention import shared_out
 from kernels.cpu.compile import kernel
 from kernels.cpu.linear import weight_gradient
 from kernels.cpu.memory import empty
 from kernels.cpu.lstm import add_sigmoid
-from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, on_rows, own
+from kernels.cpu.rnn import add, back_in_time, for_strips, input_gradients, on_rows, own, strips
 from kernels.cpu.rnn import without_padding
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.scalar import tanh
@@ -77,7 +79,19 @@ def gru(x, h, w, u, b=None, bu=None, lengths=None, *, reverse=False):
     h, *both = own(h), *(on_rows(each, B, 3 * H, x.dtype) for each in (b, bu))
     q, gates = empty_like(both[0]), empty((B, T, 3 * H), x.dtype)
     past, seen, y = (empty((B, T, H), x.dtype) for _ in range(3))
-    forward_in_time(_step, x, w, u, in_order(T, reverse), ends, gates, q, h, *both, past, seen, y)
+
+    def part(rows):                              # x_t w and h u, then the step, for each t
+        mine = [each[rows] for each in (ends, gates, q, h, *both, past, seen, y)]
+        n = len(h[rows])
+        w_pieces, u_pieces = strips(n, w), strips(n, u)
+        x_steps, a_steps = for_strips(x[rows].swapaxes(0, 1), gates[rows].swapaxes(0, 1), w_pieces)
+        state, products = for_strips(h[rows], q[rows], u_pieces)
+        for t in in_order(T, reverse):
+            np.matmul(x_steps[t], w_pieces, out=a_steps[t])
+            np.matmul(state, u_pieces, out=products)
+            _step(t, *mine)
+
+    shared_out(part, B, B * T * (w.size + u.size))
     biases = b is not None, bu is not None
     return (y, h), (x, w, u, biases, ends, past, gates, seen, reverse)
 
@@ -89,6 +103,6 @@ def gru_backward(dy, saved):
     dy, dh, dp, dq = np.ascontiguousarray(dy), own(dh), empty_like(gates), empty_like(gates)
     back_in_time(_step_back, u, in_order(past.shape[1], not reverse), ends, dh, dq, dp, dy,
                  past, gates, seen)
-    dx, dw, db = input_gradients(dp, x, w, has_b)
+    dx, (dw, _), db = input_gradients(dp, x, w, has_b)
     du = weight_gradient(as_rows(past), as_rows(dq), u)
     return dx, dh, dw, du, db, as_rows(dq).sum(axis=0) if has_bu else None, None

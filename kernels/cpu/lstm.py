@@ -9,11 +9,10 @@ no longer proves that they do not overlap, and gives SIMD up.
 import numpy as np
 
 from kernels.cpu.compile import kernel
-from kernels.cpu.linear import weight_gradient
 from kernels.cpu.memory import empty
 from kernels.cpu.rnn import add, back_in_time, forward_in_time, input_gradients, on_rows, own
-from kernels.cpu.rnn import without_padding
-from kernels.cpu.rows import as_rows, empty_like
+from kernels.cpu.rnn import side_by_side
+from kernels.cpu.rows import empty_like
 from kernels.scalar import sigmoid, tanh
 from nanollm.ops.checks import expect
 from nanollm.ops.rnn import check_recurrence, in_order
@@ -32,28 +31,29 @@ def add_tanh(a, s):                              # (K,) twice: a = tanh(a + s)
 
 
 @kernel
-def _step(t, ends, gates, s, h, c, bias, past, cells, shown, y):
-    """gates (B, T, 4H) = x w, s (B, 4H) = h u, bias (B, 4H); h, c (B, H); the others (B, T, H)."""
+def _step(t, then, ends, xh, gates, h, c, bias, cells, shown, y):
+    """xh (B, T, E + H), gates (B, T, 4H) = x w + h u, bias (B, 4H); h, c (B, H); rest (B, T, H)."""
     H = h.shape[1]
     for b in range(h.shape[0]):
-        past[b, t], cells[b, t] = h[b], c[b]
-        tanh_c, after = shown[b, t], y[b, t]
-        if t >= ends[b]:
+        cells[b, t] = c[b]
+        state, cell, tanh_c, after = h[b], c[b], shown[b, t], y[b, t]
+        if t < ends[b]:
+            a = gates[b, t]
+            i, f, g, o = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+            add_sigmoid(a[:2 * H], bias[b, :2 * H])
+            add_tanh(g, bias[b, 2 * H:3 * H])
+            add_sigmoid(o, bias[b, 3 * H:])
+            for k in range(H):
+                cell[k] = f[k] * cell[k] + i[k] * g[k]
+            for k in range(H):
+                tanh_c[k] = tanh(cell[k])
+            for k in range(H):
+                state[k] = o[k] * tanh_c[k]
+            after[:] = state
+        else:
             tanh_c[:], after[:] = 0, 0
-            continue
-        a, state, cell = gates[b, t], h[b], c[b]
-        i, f, g, o = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
-        add(bias[b], a)
-        add_sigmoid(a[:2 * H], s[b, :2 * H])
-        add_tanh(g, s[b, 2 * H:3 * H])
-        add_sigmoid(o, s[b, 3 * H:])
-        for k in range(H):
-            cell[k] = f[k] * cell[k] + i[k] * g[k]
-        for k in range(H):
-            tanh_c[k] = tanh(cell[k])
-        for k in range(H):
-            state[k] = o[k] * tanh_c[k]
-        after[:] = state
+        if then >= 0:
+            xh[b, then, -H:] = state
 
 
 @kernel
@@ -88,21 +88,21 @@ def _step_back(t, ends, s, dh, da, dc, dy, cells, gates, shown):
 
 def lstm(x, h, c, w, u, b=None, lengths=None, *, reverse=False):
     B, T, H = check_recurrence("lstm", x, (h, c), w, u, (b,), lengths, gates=4)
-    x, ends = without_padding("lstm", x, lengths)
+    order = in_order(T, reverse)
+    xh, ends = side_by_side("lstm", x, h, lengths, order)
     h, c, bias = own(h), own(c), on_rows(b, B, 4 * H, x.dtype)
-    s, gates = empty_like(bias), empty((B, T, 4 * H), x.dtype)
-    past, cells, shown, y = (empty((B, T, H), x.dtype) for _ in range(4))
-    forward_in_time(_step, x, w, u, in_order(T, reverse), ends, gates, s, h, c, bias,
-                    past, cells, shown, y)
-    return (y, h, c), (x, w, u, b is not None, ends, past, cells, gates, shown, reverse)
+    gates = empty((B, T, 4 * H), x.dtype)
+    cells, shown, y = (empty((B, T, H), x.dtype) for _ in range(3))
+    forward_in_time(_step, w, u, order, ends, xh, gates, h, c, bias, cells, shown, y)
+    return (y, h, c), (w, u, b is not None, ends, xh, cells, gates, shown, reverse)
 
 
 def lstm_backward(dy, saved):
-    x, w, u, has_bias, ends, past, cells, gates, shown, reverse = saved
+    w, u, has_bias, ends, xh, cells, gates, shown, reverse = saved
     dy, dh, dc = dy
-    expect("lstm_backward", "dy", dy, past.shape)
+    expect("lstm_backward", "dy", dy, cells.shape)
     dy, dh, dc, da = np.ascontiguousarray(dy), own(dh), own(dc), empty_like(gates)
-    back_in_time(_step_back, u, in_order(past.shape[1], not reverse), ends, dh, da, dc, dy,
+    back_in_time(_step_back, u, in_order(cells.shape[1], not reverse), ends, dh, da, dc, dy,
                  cells, gates, shown)
-    dx, dw, db = input_gradients(da, x, w, has_bias)
-    return dx, dh, dc, dw, weight_gradient(as_rows(past), as_rows(da), u), db, None
+    dx, (dw, du), db = input_gradients(da, xh, w, has_bias)
+    return dx, dh, dc, dw, du, db, None

@@ -3,12 +3,16 @@
 The mathematics is in nanollm/ops/rnn.py. Steps must wait for each other, rows need not: so threads
 share the batch and never meet. A step is a small product and one walk over its result.
 
-BLAS copies its factors into an order that it likes, which pays when a product is large. Here u
-meets a few rows at a time, and the copy would take as long as the product. Up to SMALL
-multiplications OpenBLAS leaves it out; so u is cut into strips of columns that are narrow enough,
-once for all steps. (Measured, 16 rows times 256 x 1024: 0.08 ms, against 0.18 in one piece.)
-At that speed x_t w may wait for its step as well, whose kernel then finds it in cache. The page's
-other products over all steps stay one product each.
+BLAS copies its factors into an order that it likes, which pays when a product is large. Here the
+weights meet a few rows at a time, and the copy would take as long as the product. Up to SMALL
+multiplications OpenBLAS leaves it out; so the weights are cut into strips of columns that are
+narrow enough, once for all steps. (Measured, 16 rows times 256 x 1024: 0.08 ms, against 0.18 in
+one piece.) At that speed x_t w need not be computed ahead for all steps: x_t and the state before
+it stand side by side in `xh`, and with w above u both products of a step are one,
+
+    x_t w + h u = (x_t | h) (w above u),
+
+whose result the kernel finds in cache. Back in time one product over all steps gives dw and du.
 
 lstm.py and gru.py stand on what is here.
 """
@@ -17,7 +21,7 @@ import numpy as np
 
 from kernels.cpu.attention import shared_out
 from kernels.cpu.compile import kernel
-from kernels.cpu.linear import product, weight_gradient
+from kernels.cpu.linear import product
 from kernels.cpu.memory import empty
 from kernels.cpu.rows import as_rows, empty_like
 from kernels.scalar import tanh
@@ -26,31 +30,49 @@ from nanollm.ops.rnn import check_lengths, check_recurrence, in_order
 
 SMALL = 10 ** 6                                  # multiplications
 NARROW, WIDE = 16, 64                            # columns: the least and the most of a strip
+FEW = 8                                          # rows: no product is cut to fewer
 BLOCK = 128
 
 
-def strips(u, n):
-    """u (K, N) as (N / W, K, W), strips of W columns: n rows times one of them is SMALL.
+def parts(n, K, W):
+    """In how many equal parts to take n rows times K x W, so that each is SMALL if that can be."""
+    count = 1
+    while n // count * K * W > SMALL and n % (2 * FEW * count) == 0:
+        count *= 2
+    return count
 
-    One strip if no W of at least NARROW columns is small enough, or divides N.
+
+def strips(n, *matrices):
+    """Matrices (K_i, N), one above the other, as (N / W, K, W): strips of W columns, K = Σ K_i.
+
+    W is such that n rows, in parts, times a strip are SMALL; one strip if no W of at least NARROW
+    columns is small enough, or divides N.
     """
-    K, N = u.shape
+    K, N = sum(len(u) for u in matrices), matrices[0].shape[1]
     W = N
-    while (W > WIDE or n * K * W > SMALL) and W % (2 * NARROW) == 0:
+    while (W > WIDE or n // parts(n, K, W) * K * W > SMALL) and W % (2 * NARROW) == 0:
         W //= 2
-    W = W if n * K * W <= SMALL else N
-    pieces = empty((N // W, K, W), u.dtype)
-    if u.T.flags.c_contiguous:
-        _cut(u.T, pieces)
-    else:
-        np.copyto(pieces, u.reshape(K, N // W, W).swapaxes(0, 1))
+    W = W if n // parts(n, K, W) * K * W <= SMALL else N
+    pieces, first = empty((N // W, K, W), matrices[0].dtype), 0
+    for u in matrices:
+        part = pieces[:, first:first + len(u)]
+        if u.T.flags.c_contiguous:
+            _cut(u.T, part)
+        else:
+            np.copyto(part, u.reshape(len(u), N // W, W).swapaxes(0, 1))
+        first += len(u)
     return pieces
 
 
-def in_strips(y, pieces):
-    """A view of y (..., n, N) into which np.matmul writes x times `pieces`: (..., N / W, n, W)."""
-    count, _, W = pieces.shape
-    return y.reshape(*y.shape[:-1], count, W).swapaxes(-2, -3)
+def for_strips(x, y, pieces):
+    """Views of x (..., n, K) and y (..., n, N) with which np.matmul(x, pieces, out=y) is y = x u.
+
+    They are (..., p, 1, n / p, K) and (..., p, N / W, n / p, W), the rows in p parts.
+    """
+    (count, K, W), n = pieces.shape, x.shape[-2]
+    p = parts(n, K, W)
+    x = x.reshape(*x.shape[:-2], p, 1, n // p, K)
+    return x, y.reshape(*y.shape[:-2], p, n // p, count, W).swapaxes(-2, -3)
 
 
 def without_padding(op, x, lengths):
@@ -61,6 +83,16 @@ def without_padding(op, x, lengths):
         return np.ascontiguousarray(x), np.full(B, T)
     live = np.arange(T)[:, None] < lengths[:, None, None]       # (B, T, 1)
     return np.where(live, x, x.dtype.type(0)), lengths.astype(np.int64)
+
+
+def side_by_side(op, x, h, lengths, order):
+    """xh (B, T, E + H): x, and h beside the first step's; and how many tokens each row has (B,)."""
+    x, ends = without_padding(op, x, lengths)
+    xh = empty((*x.shape[:2], x.shape[2] + h.shape[1]), x.dtype)
+    xh[..., :x.shape[2]] = x
+    if len(order):
+        xh[:, order[0], x.shape[2]:] = h
+    return xh, ends
 
 
 def own(h):
@@ -95,18 +127,20 @@ def add(s, g):                                   # (H,) twice: g += s
 
 
 @kernel
-def _step(t, ends, y, s, h, bias, past):         # (B,), (B, T, H), (B, H) three times, (B, T, H)
-    """y_t comes with x_t w in it, s with h u."""
+def _step(t, then, ends, xh, y, h, bias):
+    """xh (B, T, E + H), y (B, T, H), h, bias (B, H). y_t comes as x_t w + h u."""
+    H = h.shape[1]
     for b in range(h.shape[0]):
-        past[b, t] = h[b]
         state, after = h[b], y[b, t]
         if t < ends[b]:
             add(bias[b], after)
-            for k in range(state.size):
-                after[k] = tanh(after[k] + s[b, k])
+            for k in range(H):
+                after[k] = tanh(after[k])
             state[:] = after
         else:
             after[:] = 0
+        if then >= 0:
+            xh[b, then, -H:] = state
 
 
 @kernel
@@ -126,39 +160,36 @@ def _step_back(t, ends, s, dh, da, dy, y):       # (B,), (B, H) twice, (B, T, H)
 
 def rnn(x, h, w, u, b=None, lengths=None, *, reverse=False):
     B, T, H = check_recurrence("rnn", x, (h,), w, u, (b,), lengths)
-    x, ends = without_padding("rnn", x, lengths)
-    h, bias = own(h), on_rows(b, B, H, x.dtype)
-    s, (y, past) = empty_like(h), empty((2, B, T, H), x.dtype)
-    forward_in_time(_step, x, w, u, in_order(T, reverse), ends, y, s, h, bias, past)
-    return (y, h), (x, w, u, b is not None, ends, past, y, reverse)
+    order = in_order(T, reverse)
+    xh, ends = side_by_side("rnn", x, h, lengths, order)
+    h, bias, y = own(h), on_rows(b, B, H, x.dtype), empty((B, T, H), x.dtype)
+    forward_in_time(_step, w, u, order, ends, xh, y, h, bias)
+    return (y, h), (w, u, b is not None, ends, xh, y, reverse)
 
 
 def rnn_backward(dy, saved):
-    x, w, u, has_bias, ends, past, y, reverse = saved
+    w, u, has_bias, ends, xh, y, reverse = saved
     dy, dh = dy
     expect("rnn_backward", "dy", dy, y.shape)
     dy, dh, da = np.ascontiguousarray(dy), own(dh), empty_like(y)
     back_in_time(_step_back, u, in_order(y.shape[1], not reverse), ends, dh, da, dy, y)
-    dx, dw, db = input_gradients(da, x, w, has_bias)
-    return dx, dh, dw, weight_gradient(as_rows(past), as_rows(da), u), db, None
+    dx, (dw, du), db = input_gradients(da, xh, w, has_bias)
+    return dx, dh, dw, du, db, None
 
 
-def forward_in_time(step, x, w, u, order, ends, a, s, h, *arrays):
-    """For each t: a_t = x_t w, s = h u, then step(t, ends, a, s, h, *arrays).
+def forward_in_time(step, w, u, order, ends, xh, a, h, *arrays):
+    """For each t: a_t = (x_t | h) (w above u), step(t, then, ends, xh, a, h, *arrays).
 
-    x (B, T, E), a (B, T, N), s (B, N), h (B, H); all but w and u have the B rows of the batch.
+    xh (B, T, E + H), a (B, T, N), h (B, H); all but w and u have the B rows of the batch. The
+    step leaves its state in h and in xh at `then`, the step to come, which is -1 after the last.
     """
     def part(rows):
-        mine = [each[rows] for each in (ends, a, s, h, *arrays)]
-        n = len(h[rows])
-        w_pieces, u_pieces = strips(w, n), strips(u, n)
-        x_steps = x[rows].swapaxes(0, 1)                        # (T, n, E)
-        a_steps = in_strips(a[rows].swapaxes(0, 1), w_pieces)
-        products = in_strips(s[rows], u_pieces)
-        for t in order:
-            np.matmul(x_steps[t], w_pieces, out=a_steps[t])
-            np.matmul(h[rows], u_pieces, out=products)
-            step(t, *mine)
+        mine = [each[rows] for each in (ends, xh, a, h, *arrays)]
+        pieces = strips(len(h[rows]), w, u)
+        inputs, products = for_strips(xh[rows].swapaxes(0, 1), a[rows].swapaxes(0, 1), pieces)
+        for t, then in zip(order, (*order[1:], -1)):
+            np.matmul(inputs[t], pieces, out=products[t])
+            step(t, then, *mine)
 
     shared_out(part, len(h), len(h) * len(order) * (w.size + u.size))
 
@@ -169,18 +200,19 @@ def back_in_time(step_back, u, order, ends, dh, da, *arrays):
 
     def part(rows):
         mine = [a[rows] for a in (ends, s, dh, da, *arrays)]
-        pieces = strips(u.T, len(s[rows]))
-        products = in_strips(s[rows], pieces)
+        pieces = strips(len(s[rows]), u.T)
+        steps, products = for_strips(da[rows].swapaxes(0, 1), s[rows], pieces)
         for t in order:
             step_back(t, *mine)
-            np.matmul(da[rows, t], pieces, out=products)
+            np.matmul(steps[t], pieces, out=products)
         dh[rows] += s[rows]
 
     shared_out(part, len(dh), len(dh) * len(order) * u.size)
 
 
-def input_gradients(da, x, w, has_bias):
-    """dx, dw, db of a = x w + b for all steps at once."""
-    dx, da_rows = empty_like(x), as_rows(da)
+def input_gradients(da, xh, w, has_bias):
+    """dx, (dw, du), db of a_t = x_t w + h u + b for all steps at once; without u, xh is x."""
+    dx, da_rows = empty((*da.shape[:2], len(w)), da.dtype), as_rows(da)
     product(da_rows, w.T, out=as_rows(dx))
-    return dx, weight_gradient(as_rows(x), da_rows, w), da_rows.sum(axis=0) if has_bias else None
+    both = product(as_rows(xh).T, da_rows, out=empty((xh.shape[2], da.shape[2]), da.dtype))
+    return dx, (both[:len(w)], both[len(w):]), da_rows.sum(axis=0) if has_bias else None
