@@ -20,7 +20,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -q
 
 notebooks: $(READY)
-	$(BIN)/python -m jupyter lab notebooks
+	$(BIN)/python -m jupyter lab --LabApp.app_settings_dir=notebooks/.lab notebooks
 
 execute: $(READY)
 	$(BIN)/python tests/run_notebooks.py --save
