@@ -3,8 +3,10 @@
 Equation    log P(y_1 ... y_n) = Σ_t log P(y_t | y_<t); of all beginnings of t tokens only the K
             likeliest are kept, and each is continued by every token of the vocabulary. K = 1 is
             greedy: the likeliest token each time. With K = V^n nothing is lost.
-            Every token costs probability, so the answers that are left in the end are compared by
-            log P / n^normalize, n with END: 0 favors short ones, 1 is the mean of a token.
+            Every token costs probability, so the finished answers that are left in the end are
+            compared by log P / n^normalize, n with END: 0 favors short ones, 1 is the mean of a
+            token. A beginning cut off by the limit of tokens, say a loop of sure tokens, may have a
+            better mean than any of them, and is no answer: it is given only where none is finished.
 Source      Graves 2012 (arXiv 1211.3711); Sutskever, Vinyals & Le 2014, section 3.2;
             length normalization: Wu et al. 2016 (arXiv 1609.08144), section 7, here simpler
 """
@@ -51,8 +53,14 @@ class Search:
         return (np.arange(B)[:, None] * K + parent).reshape(-1)
 
     def answers(self, normalize):
-        """([ids of the best answer to each source, without END], their scores (B,))."""
+        """([ids of the best answer to each source, without END], their scores (B,)).
+
+        Finished ones come first; where there is none, the best beginning.
+        """
         scores = self.total / self.n ** float(normalize)        # (B, K)
+        finished = np.where(self.done, scores, -np.inf)
+        none = np.isneginf(finished).all(axis=1, keepdims=True)
+        scores = np.where(none, scores, finished)
         best = scores.argmax(axis=1)
         found = [self.written[b, k, :self.n[b, k] - self.done[b, k]].tolist()
                  for b, k in enumerate(best)]

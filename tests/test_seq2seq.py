@@ -228,16 +228,32 @@ def test_a_beam_that_keeps_everything_finds_the_best_of_all_answers(normalize):
     model.head.w.data *= 4
     V, source = model.config.target, SOURCE[0]
     tokens = [v for v in range(V) if v != END]
-    every = [ids for n in range(most + 1) for ids in product(tokens, repeat=n)]
+    every = [ids for n in range(most) for ids in product(tokens, repeat=n)]
 
     def score(ids):
-        return log_p(model, source, ids, most) / min(len(ids) + 1, most) ** normalize
+        return log_p(model, source, ids) / (len(ids) + 1) ** normalize
 
     best = max(every, key=score)
     (answer,), (found,) = model.translate(source[None], beam=V ** most, most=most,
                                           normalize=normalize)
     assert tuple(answer) == best
     assert found == pytest.approx(score(best), rel=1e-9)
+
+
+def test_at_the_limit_finished_answers_come_before_a_loop():
+    model = seq2seq()
+    for t in model.head.parameters().values():
+        t.data[...] = 0
+    p = np.full(6, 0.01)
+    p[4], p[END] = 0.8, 0.16                            # whatever came before
+    model.head.b.data[:] = np.log(p)
+    for normalize in 0, 1, 2:
+        answers, scores = model.translate(SOURCE, LENGTHS, beam=2, most=3, normalize=normalize)
+        assert answers == [[]] * 3                      # END 0.16; 4 4 4 has 0.512
+        assert_allclose(scores, np.log(0.16))
+        answers, scores = model.translate(SOURCE, LENGTHS, beam=1, most=3, normalize=normalize)
+        assert answers == [[4, 4, 4]] * 3               # nothing else is left
+        assert_allclose(scores, 3 * np.log(0.8) / 3 ** normalize)
 
 
 def test_a_score_is_the_probability_of_the_answer_also_off_the_greedy_path():

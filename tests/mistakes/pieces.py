@@ -79,6 +79,7 @@ ROWS = [
      "as long as one place is not finished"),
     ("beam", "beam_search", "[:beam]", "[:beam + sum(ids[-1:] == [end] for _, ids in kept)]",
      "keeps one of the two places"),
+    ("beam", "beam_search", "in finished or kept", "in kept", "cut off, not finished"),
 
     ("kv_cache", "attention_step_", "keys[:end], values[:end], heads", "keys, values, heads",
      "nothing was written to|not filled"),

@@ -8,8 +8,9 @@ Equation    log P(y_1 ... y_n) = Σ_t log P(y_t | y_<t); of all beginnings of t 
             greedy. With K = V^n nothing is lost.
             A beginning that ends with `end` is finished: it is not continued, but it keeps its
             place among the K, with its log P, until K better ones displace it.
-            In the end the answers compare by log P / n^normalize, n with `end`: 0 favors short
-            ones, 1 is the mean of a token.
+            In the end the finished answers compare by log P / n^normalize, n with `end`: 0 favors
+            short ones, 1 is the mean of a token. A beginning cut off after `most` tokens is the
+            answer only if none is finished, however good its mean: it may be a loop.
 
 Source      Graves 2012 (arXiv 1211.3711); Sutskever, Vinyals & Le 2014, section 3.2;
             length normalization: Wu et al. 2016 (arXiv 1609.08144), section 7, here simpler
@@ -25,7 +26,7 @@ def log_softmax(x):
 
 
 def beam_search(logits, *, beam, most, end, normalize=1.0):
-    """(ids of the best answer, without `end`; its log P / n^normalize).
+    """(ids of the best answer, without `end`; its log P / n^normalize). Finished ones come first.
 
     logits      a function: a list of ids → the scores (V,) of the next one
     beam, most  how many beginnings are kept; how many tokens an answer has at most, `end` too
@@ -42,6 +43,7 @@ def beam_search(logits, *, beam, most, end, normalize=1.0):
         kept = sorted(longer, key=lambda pair: -pair[0])[:beam]
         if all(ids[-1] == end for _, ids in kept):
             break
-    score, ids = max(((total / len(ids) ** normalize, ids) for total, ids in kept),
+    finished = [(total, ids) for total, ids in kept if ids[-1] == end and total > -np.inf]
+    score, ids = max(((total / len(ids) ** normalize, ids) for total, ids in finished or kept),
                      key=lambda pair: pair[0])
     return (ids[:-1] if ids[-1] == end else ids), score

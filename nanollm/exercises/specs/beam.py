@@ -32,16 +32,12 @@ def log_p(logits, ids):
 
 
 def best_of_all(logits, V, most, normalize):
-    """The best answer, by looking at all of them: (ids without END, score)."""
-    best = None
-    for n in range(1, most + 1):
-        for ids in itertools.product(range(V), repeat=n):
-            if END in ids[:-1] or (ids[-1] != END and n < most):
-                continue
-            score = sum(log_p(logits, ids)) / n ** normalize
-            if best is None or score > best[1]:
-                best = list(ids[:-1] if ids[-1] == END else ids), score
-    return best
+    """The best answer, by looking at all that are finished: (ids without END, score)."""
+    words = [v for v in range(V) if v != END]
+    every = [ids for n in range(most) for ids in itertools.product(words, repeat=n)]
+    scores = [sum(log_p(logits, [*ids, END])) / (len(ids) + 1) ** normalize for ids in every]
+    best = int(np.argmax(scores))
+    return list(every[best]), scores[best]
 
 
 def search(student, logits, **settings):
@@ -132,9 +128,20 @@ def check_finished(student):
 
 def check_place(student):
     "a finished answer takes up one of the places"
-    logits = probabilities({(): [0.4, 0.6, 0.0], (1,): [0.0, 0.51, 0.49], (1, 1): [0.9, 0.1, 0.0]})
+    model = probabilities({(): [0.4, 0.6, 0.0], (1,): [0.0, 0.51, 0.49], (1, 1): [0.9, 0.1, 0.0]})
+    asked = []
+
+    def logits(ids):
+        asked.append(tuple(map(int, ids)))
+        return model(ids)
+
     with np.errstate(divide="ignore"):
         got = search(student, logits, beam=2, most=3)
+    if (1,) not in asked:
+        raise Wrong("the search ends too early", got="the model is not asked after 1",
+                    expected="`end` and 1 are kept, and 1 is continued",
+                    tried="beam=2; P(end) = 0.4, P(1) = 0.6",
+                    likely="the search goes on as long as one place is not finished")
     if got[0] == []:
         raise Wrong("of two finished answers the wrong one is taken", got=got[0], expected=[1, 1],
                     tried="beam=2, normalize=1; end has P = 0.4, 1 1 end has 0.275",
@@ -143,8 +150,7 @@ def check_place(student):
     compare("with a finished answer in the beam the search goes on wrongly", got,
             ([1, 1], float(np.log(0.6 * 0.51 * 0.9) / 3)),
             tried="beam=2; after two tokens: end has 0.4, 1 1 has 0.306, 1 2 has 0.294",
-            likely="`end` keeps one of the two places, so that only 1 1 is continued, not 1 2; and "
-                   "the\nsearch goes on as long as one place is not finished")
+            likely="`end` keeps one of the two places, so that only 1 1 is continued, not 1 2")
 
 
 def check_length(student):
@@ -159,6 +165,23 @@ def check_length(student):
                     (want[0], float(want[1])),
                     tried="P(end) = 0.3; P(1 1 end) = 0.7 · 0.6 · 0.7 = 0.294",
                     likely="the score is log P / n^normalize; n counts `end`: 1 and 3 here")
+
+
+def check_limit(student):
+    "at the limit finished answers come first"
+    logits = probabilities({(1,) * n: [0.0, 1.0, 0.0] for n in range(1, 4)}
+                           | {(): [0.2, 0.8, 0.0]})
+    with np.errstate(divide="ignore"):
+        compare("at the limit an unfinished beginning is taken for the answer",
+                search(student, logits, beam=2, most=4), ([], float(np.log(0.2))),
+                tried="beam=2, most=4; P(end) = 0.2, P(1) = 0.8, and after 1 comes 1 for ever",
+                likely="1 1 1 1 has the better mean, but it is cut off, not finished: as long as "
+                       "one of\nthose left ends with `end`, the best of these is the answer")
+        compare("where nothing is finished at the limit, the answer is wrong",
+                search(student, logits, beam=1, most=4), ([1] * 4, float(np.log(0.8) / 4)),
+                tried="beam=1, most=4; P(1) = 0.8, and after 1 comes 1 for ever",
+                likely="none of those left ends with `end`: the best beginning is the answer, all "
+                       "of it")
 
 
 def check_exact(student):
@@ -196,7 +219,7 @@ EXERCISE = Exercise(
     notebook="09_seq2seq", page="nanollm/exercises/pages/beam.py",
     blanks=("log_softmax", "beam_search"),
     checks=(check_log_softmax, check_greedy, check_scores_are_logits, check_wider, check_finished,
-            check_place, check_length, check_exact, check_same),
+            check_place, check_length, check_limit, check_exact, check_same),
     hints=(
         ("Keep a list of (log P, ids). Each round: continue every beginning by every token, sort "
          "all of it together, keep the best `beam`. A finished beginning goes into the next list "
@@ -204,13 +227,14 @@ EXERCISE = Exercise(
          "维护一个 (log P, ids) 的列表。每一轮：把每个开头接上每个词元，全部放在一起排序，"
          "只留下最好的 beam 个。已经结束的开头原样进入下一个列表。"),
         ("log P of a longer beginning is the old sum plus log_softmax(logits(ids))[v]. Only at the "
-         "end is it divided by n^normalize, n counting `end`.",
+         "end is it divided by n^normalize, n counting `end`; finished answers come first.",
          "更长开头的 log P 等于旧的和加上 log_softmax(logits(ids))[v]。"
-         "只在最后才除以 n^normalize，n 把 end 也算在内。"),
+         "只在最后才除以 n^normalize，n 把 end 也算在内；已结束的答案优先。"),
         ("kept = sorted(longer, key=lambda pair: -pair[0])[:beam]; leave the loop when all kept "
-         "end with `end`; answer = max over kept of total / len(ids) ** normalize, its `end` cut "
-         "off.",
+         "end with `end`; answer = max over those that end with `end`, or over kept if there are "
+         "none, of total / len(ids) ** normalize, its `end` cut off.",
          "kept = sorted(longer, key=lambda pair: -pair[0])[:beam]；若 kept 都以 end 结尾就跳出循"
          "环；"
-         "答案是 total / len(ids) ** normalize 最大者，去掉末尾的 end。"),
+         "答案是以 end 结尾者（若没有，则是 kept）中 total / len(ids) ** normalize 最大者，"
+         "去掉末尾的 end。"),
     ))
