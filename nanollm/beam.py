@@ -13,13 +13,14 @@ Source      Graves 2012 (arXiv 1211.3711); Sutskever, Vinyals & Le 2014, section
 
 import numpy as np
 
-from nanollm.text.words import END, START
+from nanollm.text.words import END, PAD, START
 
 
 class Search:
     """A beam search over B sources, K beginnings each; B K rows go through the model together.
 
     A finished answer keeps its place in the beam, and its log P, until K better ones displace it.
+    PAD and START are no part of an answer: their logits count as -∞, whatever the model says.
     """
 
     def __init__(self, sources, beam, most):
@@ -37,7 +38,9 @@ class Search:
     def extend(self, logits):
         """Add the best next tokens by logits (B K, V); returns the row each goes on from (B K,)."""
         (B, K), V = self.total.shape, logits.shape[1]
-        log_p = log_softmax(logits.astype(np.float64)).reshape(B, K, V)
+        logits = logits.astype(np.float64)                      # a copy
+        logits[:, [PAD, START]] = -np.inf
+        log_p = log_softmax(logits).reshape(B, K, V)
         log_p[self.done] = -np.inf
         log_p[self.done, END] = 0                               # it stays as it is
         total = (self.total[..., None] + log_p).reshape(B, K * V)

@@ -55,6 +55,7 @@ def log_p(model, source, ids, most=None):
     """log P of an answer by teacher forcing; without END if it has `most` tokens."""
     said = [*ids, END] if most is None or len(ids) < most else list(ids)
     logits = model(source[None], None, np.array([[START, *said[:-1]]])).numpy()[0]
+    logits[:, [PAD, START]] = -np.inf
     return log_softmax(logits)[np.arange(len(said)), said].sum()
 
 
@@ -206,6 +207,7 @@ def greedy(model, source, most):
     ids = []
     while len(ids) < most:
         logits = model(source[None], None, np.array([[START, *ids]])).numpy()[0, -1]
+        logits[[PAD, START]] = -np.inf
         if (token := int(logits.argmax())) == END:
             break
         ids.append(token)
@@ -227,7 +229,7 @@ def test_a_beam_that_keeps_everything_finds_the_best_of_all_answers(normalize):
     model, most = seq2seq(3), 3
     model.head.w.data *= 4
     V, source = model.config.target, SOURCE[0]
-    tokens = [v for v in range(V) if v != END]
+    tokens = [v for v in range(V) if v not in (PAD, START, END)]
     every = [ids for n in range(most) for ids in product(tokens, repeat=n)]
 
     def score(ids):
@@ -240,11 +242,25 @@ def test_a_beam_that_keeps_everything_finds_the_best_of_all_answers(normalize):
     assert found == pytest.approx(score(best), rel=1e-9)
 
 
+def test_neither_padding_nor_start_is_written():
+    sure = np.array([30, 0, 30, 0, 1, 1.0])             # logits of PAD and START: 30
+    for seed in range(3):
+        model = seq2seq(seed)
+        model.load_state_dict({**model.state_dict(), "head.b": sure})
+        for beam in 1, 5:
+            answers, scores = model.translate(SOURCE, LENGTHS, beam=beam, most=4, normalize=0)
+            assert not {PAD, START} & {v for ids in answers for v in ids}
+            for row, n, answer, score in zip(SOURCE, LENGTHS, answers, scores):
+                assert score == pytest.approx(log_p(model, row[:n], answer, 4), rel=1e-9)
+        assert model.translate(SOURCE, LENGTHS, most=4)[0] == [
+            greedy(model, row[:n], 4) for row, n in zip(SOURCE, LENGTHS)]
+
+
 def test_at_the_limit_finished_answers_come_before_a_loop():
     model = seq2seq()
     for t in model.head.parameters().values():
         t.data[...] = 0
-    p = np.full(6, 0.01)
+    p = np.full(6, 0.02)
     p[4], p[END] = 0.8, 0.16                            # whatever came before
     model.head.b.data[:] = np.log(p)
     for normalize in 0, 1, 2:
@@ -277,9 +293,12 @@ def test_a_wider_beam_finds_likelier_answers():
         model = seq2seq(seed)
         model.head.w.data *= 8
         source = rng.integers(4, 7, (8, 5))
-        scores = [model.translate(source, beam=beam, most=8, normalize=0)[1] for beam in (1, 6)]
-        assert scores[1].mean() >= scores[0].mean()
-        gained += (scores[1] > scores[0] + 1e-9).sum()
+        model.head.b.data[END] = 1                          # or few end before the limit
+        (greedy, few), (wide, many) = (
+            model.translate(source, beam=beam, most=8, normalize=0) for beam in (1, 6))
+        both = [len(a) < 8 and len(b) < 8 for a, b in zip(greedy, wide)]
+        assert many[both].sum() >= few[both].sum()
+        gained += (many[both] > few[both] + 1e-9).sum()
     assert gained > 10
 
 

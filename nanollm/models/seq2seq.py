@@ -13,7 +13,8 @@ Equation    encoder     m_s = Recurrent(E_x[source_s], m_{s-1}), in both directi
             before the first question is asked, so attention and output are products over all steps
             at once. (Luong also feeds h̃_{t-1} to the decoder, which forbids that; left out here.)
 
-            To write, the model reads its own tokens, and searches as beam.py does.
+            To write, the model reads its own tokens, and searches as beam.py does, which never
+            takes PAD or START.
 
 Shapes      source (B, S), lengths (B,), target (B, T + 1) from START to END, padded with PAD
             → logits (B, T, V)

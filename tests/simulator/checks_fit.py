@@ -9,7 +9,9 @@ import pytest
 from judges import agree
 from nanollm import backend, diary, fit, fitting, tasks
 from nanollm.fitting import FitSettings
+from nanollm.models.seq2seq import Seq2Seq, Seq2SeqConfig
 from nanollm.solvers import Labeler, Rewriter, Writer
+from nanollm.text.words import PAD, START
 
 SETTINGS = FitSettings(epochs=1, batch=2, lr=1e-2, warmup=1)
 ROWS = {Rewriter: [(list("abc"), [list("cba")]), (list("b"), [list("b")]), (list("ca"), [["a"]])],
@@ -60,6 +62,20 @@ def test_a_fit_has_the_losses_the_weights_and_the_answers_of_the_reference(kind,
     assert measured == pytest.approx(expected, rel=1e-4) and answers == right
     if kind is Rewriter:
         agree("alignment", [looks["cuda"]], [looks["numpy"]], "float32")
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_neither_padding_nor_start_is_written(beam):
+    config = Seq2SeqConfig(6, 6, width=2, encoder=2, decoder=3)
+    source, found = np.array([[4, 5], [5, 1]]), {}
+    for name in "cuda", "numpy":
+        with backend.use(name):
+            model = Seq2Seq(config, np.random.default_rng(0))
+            sure = np.array([30, 0, 30, 0, 1, 1], np.float32)           # of PAD and START
+            model.load_state_dict({**model.state_dict(), "head.b": sure})
+            found[name], _ = model.translate(source, beam=beam, most=3)
+    assert found["cuda"] == found["numpy"]
+    assert not {PAD, START} & {v for ids in found["cuda"] for v in ids}
 
 
 def test_a_fit_stops_and_goes_on_and_what_is_frozen_stays(tmp_path, monkeypatch):

@@ -201,12 +201,14 @@ def check_same(student):
     from nanollm.text.words import END as THEIRS
     for seed, beam in itertools.product(range(8), (2, 3, 5)):
         logits, theirs = table(V=4, seed=seed), Search(1, beam, 4)
-        row = [THEIRS, 1, 2, 0]                     # our token → theirs: END is 3 there
-        back = np.argsort(row)
+        row = np.array([THEIRS, 1, 4, 5])           # our token → theirs: END is 3 there
+        back = np.zeros(6, int)
+        back[row] = np.arange(4)
         while not theirs.over:
-            x = [logits(back[ids]) if END not in back[ids] else np.zeros(4)
-                 for ids in theirs.written[0]]
-            theirs.extend(np.array(x)[:, back])
+            x = np.zeros((beam, 6))
+            x[:, row] = [logits(back[ids]) if END not in back[ids] else np.zeros(4)
+                         for ids in theirs.written[0]]
+            theirs.extend(x)
         (ids,), (score,) = theirs.answers(1.0)
         compare(f"with beam={beam} the answer differs from nanollm/beam.py's",
                 search(student, logits, beam=beam, most=4),
