@@ -2,8 +2,7 @@
 
 Numba's compiler passes through LLVM, whose text says how a loop was compiled: an addition of
 <16 x float> is SIMD, one of double is float64, a call of tanh is one number at a time. So these
-checks need no clock. A race is looked for with a clock's help: the same call many times, on four
-threads, with numbers whose sum is exact in any order.
+checks need no clock, nor does the search for races, which is in turns.py.
 """
 
 import re
@@ -54,8 +53,9 @@ def compare(student, name, answer, arrays):
             if (y == NOTHING).any():
                 raise Wrong(f"{name} does not write all of y", tried=tried(given), got=y,
                             expected=want, likely=wrapped(
-                                "the result goes into y, entry by entry; `y = ...` would only make "
-                                "a new array"))
+                                f"an entry that is still {NOTHING} was never written: does the loop "
+                                "reach it? The result goes into y, entry by entry; `y = ...` would "
+                                "only make a new array"))
             likely = None
             if compiled(student, name).targetoptions.get("fastmath") is True:
                 likely = ("fastmath=True promises that no inf and no nan occurs on the way, and "

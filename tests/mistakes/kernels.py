@@ -42,7 +42,19 @@ ROWS = [
     for n in prange(ids.size):
         for c in range(dw.shape[1]):
             dw[ids[n], c] += dy[n, c]
-""", "wrong in call.*a race.*is lost"),
+""", r"race: turn 0 .* writes dw\[0, 0\], and turn 1 reads it.*is lost"),
+    ("kernel_scatter", "", COLUMNS, """    dw[:] = 0
+    for half in prange(2):
+        for n in range(half, ids.size, 2):
+            dw[ids[n]] += dy[n]
+""", r"race: turn 0 .* writes dw\[0, 0\], and turn 1 reads it"),
+    ("kernel_scatter", "", COLUMNS, """    dw[:] = 0
+    for n in range(ids.size):
+        for c in prange(dw.shape[1]):
+            dw[ids[n], c] += dy[n, c]
+""", "10 tokens start 10 loops.*the outer one"),
+    ("kernel_scatter", "scatter", "for v in range(dw.shape[0]):\n            dw[v, c] = 0",
+     "dw[:] = 0", r"race: turn 0 .* writes dw\[0, 0\], and turn 1 writes it"),
     ("kernel_scatter", "scatter", "prange(dw.shape[1])", "range(dw.shape[1])", "on one thread"),
     ("kernel_scatter", "", "@njit(parallel=True)", "@njit", "on one thread"),
     ("kernel_scatter", "scatter",

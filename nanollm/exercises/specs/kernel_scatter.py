@@ -1,14 +1,20 @@
 """A CPU kernel: the backward of an embedding on several threads, and a race."""
 
+import time
+
 import numpy as np
 
 from nanollm import ops
 from nanollm.exercises.of_kernels import ENVIRONMENT, THREADS, compiled
 from nanollm.exercises.spec import Exercise, Wrong, expect, wrapped
+from nanollm.exercises.turns import watch
 
-TIMES = 100
-OFTEN = ((1, 10_000, 1000), (1, 400_000, 100), (2, 10_000, 300), (65, 100_000, 50))
-# (vocabulary, tokens, calls): enough for two threads to meet, also on a busy machine
+TIMES, SECONDS = 100, 4
+OFTEN = ((1, 10_000, 300), (2, 10_000, 100), (65, 100_000, 20))     # vocabulary, tokens, calls
+LOST = ("dw[...] += is a read, an addition and a write. Two threads with the same id read the same "
+        "old sum, and one of the two additions is lost. With a large vocabulary it is rare, and "
+        "shows on another day. Share the work so that a number of dw belongs to one thread: by "
+        "columns")
 
 
 def scatter(student, ids, dy, V):
@@ -41,36 +47,59 @@ def values(student):
                             tried={"ids": ids, "dy": dy}, got=dw, expected=want,
                             likely="dw holds anything at first: set all of it to 0, also the rows "
                                    "of tokens\nthat do not occur")
-            if not np.array_equal(dw, want) and racing(student, ids, dy, V, want):
+            if not np.array_equal(dw, want) and (seen := turns(student, ids, dy, V)) and (
+                    seen.meeting):
                 break                                           # told by the next check
             expect("dw", dw, want, tried={"ids": ids, "dy": dy}, likely=wrapped(
                 "a token that occurs twice receives both rows of dy (+=, not =), and a row of dw "
                 "is 0 before the first is added"))
 
 
-def racing(student, ids, dy, V, want):
-    """Is the answer another one from time to time?"""
-    return any(np.array_equal(scatter(student, ids, dy, V), want) for _ in range(TIMES))
+def turns(student, ids, dy, V):
+    """The Turns of a call."""
+    return watch(compiled(student, "scatter"), ids=ids, dy=dy,
+                 dw=np.zeros((V, dy.shape[1]), dy.dtype))
 
 
 def alone(student):
+    "no two turns of prange meet"
+    rng = np.random.default_rng(0)
+    for N, V in (3, 1), (6, 3):
+        ids, dy = whole(rng, N, V, 2)
+        seen = turns(student, ids, dy, V)
+        if seen and seen.meeting:
+            array, index, (first, second), writes = seen.meeting
+            place = f"{array}[{', '.join(map(str, index))}]" if index else array
+            deeds = ["writes" if each else "reads" for each in writes]
+            raise Wrong(f"a race: turn {first} of the loop over prange {deeds[0]} {place}, and "
+                        f"turn {second} {deeds[1]} it", tried=f"ids = {ids.tolist()}, V = {V}",
+                        likely=wrapped("two turns may be on two threads, at the same time. "
+                                       + LOST))
+
+
+def calls(times):
+    """Count to `times`, or as far as one gets in a few seconds."""
+    end = time.perf_counter() + SECONDS
+    for n in range(times):
+        yield n
+        if time.perf_counter() > end:
+            return
+
+
+def often(student):
     "right every time, on several threads"
     rng = np.random.default_rng(0)
     for V, tokens, times in OFTEN:
         ids, dy = whole(rng, tokens, V, 4)
         _, want = ops.embedding_backward(dy, (ids, V))
-        for n in range(times):
+        for n in calls(times):
             dw = scatter(student, ids, dy, V)
             if not np.array_equal(dw, want):
                 v, c = np.argwhere(dw != want)[0]
                 raise Wrong(
                     f"dw[{v}, {c}] is wrong in call {n + 1} of the same call: a race",
                     tried=f"{len(ids):,} ids, all below V = {V}, {THREADS} threads", got=dw[v, c],
-                    expected=want[v, c], likely=wrapped(
-                        "dw[...] += is a read, an addition and a write. Two threads with the same "
-                        "id read the same old sum, and one of the two additions is lost. With a "
-                        "large vocabulary it is rare, and shows on another day. Share the work so "
-                        "that a number of dw belongs to one thread: by columns"))
+                    expected=want[v, c], likely=wrapped(LOST))
 
 
 def parallel(student):
@@ -82,6 +111,12 @@ def parallel(student):
     if not kernel.targetoptions.get("parallel") or not loops(kernel, signature):
         raise Wrong("scatter runs on one thread", likely=wrapped(
             "the loop that is shared must be one over prange, under @njit(parallel=True)"))
+    few, many = (turns(student, ids[:n], dy[:n], 3) for n in (2, 10))
+    if few and many and many.started > few.started:
+        raise Wrong(f"{len(ids)} tokens start {many.started} loops over prange, 2 tokens "
+                    f"{few.started}", likely=wrapped(
+                        "each start wakes all threads, which costs more than a few additions: the "
+                        "loop over prange must be the outer one"))
 
 
 def loops(kernel, signature):
@@ -95,7 +130,7 @@ def same(student):
     rng = np.random.default_rng(0)
     ids, dy = rng.integers(0, 3, 20_000), rng.standard_normal((20_000, 4), np.float32)
     first = scatter(student, ids, dy, 3)
-    for _ in range(TIMES):
+    for _ in calls(TIMES):
         if scatter(student, ids, dy, 3).tobytes() != first.tobytes():
             raise Wrong("equal calls give different last digits", likely=wrapped(
                 "numbers are added in another order each time: the order must not depend on which "
@@ -116,7 +151,7 @@ EXERCISE = Exercise(
         for c in range(dw.shape[1]):
             dw[ids[n], c] += dy[n, c]
 """),),
-    checks=(values, alone, parallel, same),
+    checks=(values, alone, parallel, often, same),
     hints=(
         ("Which numbers does a thread write? Two threads have different n, but may have the same\n"
          "ids[n]. x += 1 is three steps: read, add, write; another thread can come between.",
