@@ -327,6 +327,25 @@ def test_an_lstm_refuses_what_does_not_fit_in_one_line(position, value, words, k
 
 
 @every_cell
+def test_every_array_of_a_cell_has_the_dtype_of_x(op, kernels, arrays, r):
+    *inputs, lengths = recurrence(r, 2, 3, 4, 6, lengths=[3, 2], **CELLS[op])
+    forward, _ = pair(kernels, op)
+
+    def refused(changed, words):
+        with pytest.raises(InputError, match=words) as error:
+            forward(*arrays.put([*changed, lengths]))
+        assert "\n" not in str(error.value)
+
+    for i in range(1, len(inputs)):
+        one = [a.astype(np.float32) if i == n else a for n, a in enumerate(inputs)]
+        refused(one, f"^{op}: [a-z]+ has dtype float32 and x float64, expected one for both")
+        rest = [a if i == n else a.astype(np.float32) for n, a in enumerate(inputs)]
+        refused(rest, f"^{op}: [a-z]+ has dtype float64 and x float32, expected one for both")
+    refused([inputs[0].astype(np.float32), *inputs[1:]], "and x float32")
+    refused([a.astype(np.int64) for a in inputs], f"^{op}: w has dtype int64 and x int64")
+
+
+@every_cell
 def test_every_cell_checks_its_lengths_and_its_last_bias(op, kernels, r):
     inputs = recurrence(r, 2, 3, 4, 6, lengths=[3, 5], **CELLS[op])
     forward, _ = pair(kernels, op)

@@ -9,6 +9,13 @@ def expect(op, name, array, shape):
         raise InputError(f"{op}: {name} has shape {tuple(array.shape)}, expected {shape}")
 
 
+def expect_dtype(op, name, array, dtype):
+    """Raise InputError unless `array` holds fractions of `dtype`, which is x's."""
+    if array.dtype != dtype or array.dtype.kind != "f":
+        raise InputError(f"{op}: {name} has dtype {array.dtype} and x {dtype}, expected one for "
+                         "both, float32 or float64: convert with astype")
+
+
 def expect_ids(op, ids, V, ignore=None):
     """Raise InputError unless every id is a whole number in [0, V), or `ignore`."""
     if ids.dtype.kind not in "iu":

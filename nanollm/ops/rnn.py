@@ -35,13 +35,14 @@ Used by     RNN in nanollm/recurrent.py
 import numpy as np
 
 from nanollm.errors import InputError
-from nanollm.ops.checks import expect
+from nanollm.ops.checks import expect, expect_dtype
 
 
 def check_recurrence(op, x, states, w, u, biases, lengths, gates=1):
-    """Raise InputError unless all shapes fit (not yet: the numbers in lengths); return B, T, H.
+    """Raise InputError unless the arrays fit and have one dtype; return B, T, H.
 
     states, biases    the op's arrays, in its order; a bias may be None
+    lengths           their numbers are for check_lengths: here none is read from a device
     gates             how many pre-activations an entry of the state has
     """
     if x.ndim != 3 or x.shape[2] == 0:
@@ -49,12 +50,12 @@ def check_recurrence(op, x, states, w, u, biases, lengths, gates=1):
     if u.ndim != 2 or u.size == 0 or u.shape[1] != gates * u.shape[0]:
         raise InputError(f"{op}: u has shape {tuple(u.shape)}, expected (H, {gates} H) with H ≥ 1")
     (B, T, E), H = x.shape, u.shape[0]
-    expect(op, "w", w, (E, gates * H))
-    for name, state in zip(("h", "c"), states):
-        expect(op, name, state, (B, H))
-    for name, b in zip(("b", "bu"), biases):
-        if b is not None:
-            expect(op, name, b, (gates * H,))
+    rows = [("w", w, (E, gates * H)), ("u", u, u.shape)]
+    rows += [(name, state, (B, H)) for name, state in zip(("h", "c"), states)]
+    rows += [(name, b, (gates * H,)) for name, b in zip(("b", "bu"), biases) if b is not None]
+    for name, array, shape in rows:
+        expect(op, name, array, shape)
+        expect_dtype(op, name, array, x.dtype)
     if lengths is not None:
         expect(op, "lengths", lengths, (B,))
         if lengths.dtype.kind not in "iu":

@@ -9,7 +9,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from cases import CASES, LARGE, STEPS, Draw
+from cases import CASES, CELLS, LARGE, STEPS, Draw, recurrence
 from judges import CLOSE, Arrays, agree, check_numbers, check_step, copies, flat, pair, public
 from judges import same_bits, situation
 from kernels import cuda
@@ -255,6 +255,15 @@ def test_idle_memory_can_be_released():
     assert any(memory.idle.values())
     memory.release()
     assert not any(memory.idle.values())
+
+
+@pytest.mark.parametrize("op", CELLS)
+def test_a_cell_refuses_two_types(op):
+    x, *others, lengths = recurrence(Draw(0, np.dtype("float64")), 2, 3, 4, 6, **CELLS[op])
+    for i in range(len(others)):
+        rest = [cuda.array(a.astype("float32") if i == n else a) for n, a in enumerate(others)]
+        with pytest.raises(InputError, match=f"{op}: .* float32 and x float64, expected one"):
+            getattr(cuda, op)(cuda.array(x), *rest, lengths)
 
 
 def test_an_op_that_is_missing_is_refused_by_name():
