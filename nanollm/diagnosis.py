@@ -13,6 +13,7 @@ import numpy as np
 from nanollm.ops.elementwise import unbroadcast
 
 NEAR = 1e-5       # "equal" for a fingerprint, relative to the largest entry
+FEW = 3           # as many entries are listed one by one
 
 
 def near(a, b):
@@ -150,13 +151,23 @@ def pattern(got, expected):
 
 def positions(wrong):
     """Which entries of a bool array are True, in lines: how many, and where they lie together."""
-    lines = [f"{np.count_nonzero(wrong)} of {wrong.size} entries are wrong"]
+    count = np.count_nonzero(wrong)
+    lines = [f"{count} of {wrong.size} entries are wrong"]
+    if wrong.ndim and 0 < count <= FEW:
+        return [f"{lines[0]}: {entries(wrong)}"]
+    if 0 < wrong.size - count <= FEW:
+        return [f"{lines[0]}, all but {entries(~wrong)}"]
     for axis in range(wrong.ndim):
         bad = np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != axis)))
         if 0 < len(bad) < wrong.shape[axis]:
             listed = ", ".join(map(str, bad[:6])) + (" ..." if len(bad) > 6 else "")
             lines.append(f"all of them at {listed} of axis {axis} (of {wrong.shape[axis]})")
     return lines
+
+
+def entries(chosen):
+    """Where a bool array is True, as text: "[0, 2], [1, 2]"."""
+    return ", ".join(str(at) for at in np.argwhere(chosen).tolist())
 
 
 def sizes(forward, names, inputs, settings):

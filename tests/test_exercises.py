@@ -191,8 +191,8 @@ def plain_pytest(folder):
 @pytest.mark.parametrize("name, function, old, new, what", [
     ("softmax", "softmax", "e = np.exp(x - x.max(axis=-1, keepdims=True))",
      "x -= x.max(axis=-1, keepdims=True); e = np.exp(x)", "softmax: its inputs stay as they are"),
-    ("dropout", "dropout", "return x *",
-     "x *= keep / (1 - rate)\n    return x, (keep, rate)\n    x *", "dropout: its inputs stay as they are"),
+    ("dropout", "dropout", "return x * keep /", "x *= keep\n    return x /",
+     "dropout: its inputs stay as they are"),
     ("descent", "sgd_", "w -= lr * scale * dw", "dw *= lr * scale\n    w -= dw",
      "sgd_: what it writes into, and what not"),
     ("lstm_step", "lstm_step", "cell = f * c + i * g",

@@ -89,8 +89,18 @@ def test_the_message_names_the_input_and_the_entry(r):
         return dx, dw, db
     refused(*changed("linear", wrong), [r.normal(3, 4), r.normal(4, 5), r.normal(5)],
             "backward: the gradient of w is wrong", "at w[1, 2]: expected ", ", got ",
-            "1 of 20 entries are wrong", "all of them at 1 of axis 0 (of 4)",
-            "all of them at 2 of axis 1 (of 5)")
+            "1 of 20 entries are wrong: [1, 2]")
+
+
+def test_the_message_says_where_the_wrong_entries_lie(r):
+    def wrong(dx, dw, db):
+        dw[1, :4] += 5
+        return dx, dw, db
+    refused(*changed("linear", wrong), [r.normal(3, 4), r.normal(4, 5), r.normal(5)],
+            "4 of 20 entries are wrong", "all of them at 1 of axis 0 (of 4)",
+            "all of them at 0, 1, 2, 3 of axis 1 (of 5)")
+    refused(*changed("tanh", lambda dx: (np.where(dx == dx.flat[0], dx, 3),)), [r.normal(3, 4)],
+            "11 of 12 entries are wrong, all but [0, 0]")
 
 
 # A wrong gradient: the evidence

@@ -3,13 +3,15 @@
 The inputs are the rows of tests/cases.py: first those without a mask and with one head, of these
 the smallest first, so that what fails is simple. Values are compared with the book's own op in
 float64, gradients with central differences (gradcheck.py, which also says what is likely wrong).
-Where an answer is wrong, the exercise's suspects are planted in the book's page one by one: if one
-of them gives the same wrong numbers, its words name the mistake.
+Where an answer is wrong, the exercise's suspects are planted in the book's page one by one, then two
+at once: where the same wrong numbers come, their words name the mistake.
 """
 
+import ast
 import contextlib
 import functools
 import inspect
+import itertools
 import re
 import textwrap
 import types
@@ -29,6 +31,8 @@ MOST = 20_000           # entries of a Jacobian beyond which a row is left to th
 STEPS = 5               # how often an optimizer's step is taken
 ROWS = 6                # rows on which a suspect must give the student's numbers
 SHOWN = 30              # entries of all inputs that a message shows; beyond, their shapes
+UNKNOWN = ["no mistake known here, and no two of them, give these numbers: compute one entry by",
+           "hand, line by line, and print what each line of yours makes of this input"]
 
 
 def exercise(name, *, ops, more=(), suspects=(), **settings):
@@ -396,20 +400,18 @@ def expect_shape(name, got, want, dtype, tried):
 # ---- suspects
 
 class Suspects:
-    """The mistakes that are looked for where an answer is wrong."""
+    """The mistakes that are looked for where an answer is wrong.
 
-    def __init__(self, page, planted):
-        self.page, self.rows = page, planted
+    They are the rows of Exercise.suspects, and each of the page's functions that run along the
+    last axis, run along another. Where none gives the student's numbers, two at once are tried.
+    """
+
+    def __init__(self, page, rows):
+        self.page, self.rows = page, rows
 
     @functools.cached_property
-    def planted(self):
-        """[(words, the page with this mistake in it)]"""
-        text, found = stubs.text(self.page), []
-        for function, right, wrong, words in self.rows:
-            module = types.ModuleType("planted")
-            exec(stubs.plant(text, function, right, wrong), vars(module))
-            found.append((words, module))
-        return found
+    def all(self):
+        return [*self.rows, *of_axes(self.page)]
 
     @contextlib.contextmanager
     def explaining(self, compute, student, row):
@@ -423,29 +425,86 @@ class Suspects:
             raise
         except Wrong as wrong:
             words = self.words(compute, student, row)
-            raise (wrong.because(words) if words else wrong) from None
+            if words or not wrong.parts["likely"]:
+                wrong = wrong.because(words or UNKNOWN)
+            raise wrong from None
         except Exception as error:
             error.likely = self.words(compute, student, row) or getattr(error, "likely", None)
             raise
 
     def words(self, compute, student, row):
-        """The words of the mistake that gives the student's numbers, or None.
+        """The words of the mistake that gives the student's numbers, or of two; or None."""
+        tried = Tried(compute, student, row)
+        found = [one for one in self.all if tried.same(planted(self.page, one))]
+        if len(found) > 1:
+            tried = Tried(compute, student, row, most=np.inf)
+            found = [one for one in found if tried.same(planted(self.page, one))] or found
+        if found:
+            return found[0][-1]
+        seen = [one for one in self.all if tried.shows(planted(self.page, one))]
+        for one, other in itertools.combinations(seen, 2):
+            both = planted(self.page, one, other)
+            if both and tried.same(both):
+                return ["two mistakes at once give these numbers:", one[-1], other[-1]]
+        return None
 
-        On this row it must give the first array that is wrong, and spoil none that is right. Other
-        rows must agree in that array: ROWS on which it is wrong, more if several mistakes are left.
-        """
-        suspected, seen, which = self.planted, 0, None
+
+def of_axes(page):
+    """Suspects of a page's functions that work along the last axis: along another one, or all."""
+    for name, node in stubs.functions(ast.parse(stubs.text(page))).items():
+        if "axis=-1" in ast.unparse(node.body) and "axis" not in stubs.signature(node):
+            for axis, where in (0, "along axis 0"), (1, "along axis 1"), (None, "over all axes"):
+                yield name, "axis=-1", f"axis={axis}", (
+                    f"{name} runs {where}; a row lies along the last axis, axis=-1")
+
+
+@functools.cache
+def planted(page, *suspects):
+    """The page with these mistakes in it, a module; None if one leaves no place for the next."""
+    text, module = stubs.text(page), types.ModuleType("planted")
+    for number, (function, right, wrong, _) in enumerate(suspects):
+        try:
+            text = stubs.plant(text, function, right, wrong)
+        except ValueError:
+            if number == 0:
+                raise
+            return None
+    exec(text, vars(module))
+    return module
+
+
+class Tried:
+    """A student's numbers on several rows, to be held against those of a page with a mistake.
+
+    The first row is the one that failed; others follow until the array that was wrong first there
+    is wrong on `most` of them.
+    """
+
+    def __init__(self, compute, student, row, most=ROWS):
+        self.compute, self.which, self.rows = compute, None, []
         for other in row, *(other for other in all_rows(row[0]) if other != row):
-            if not suspected or seen >= ROWS and len(suspected) == 1:
-                break
             theirs, right = attempt(compute, student, other), attempt(compute, reference, other)
-            if other is row:
-                wrong = wrong_arrays(theirs, right)
-                which = wrong[0] if wrong else None
-            seen += which in wrong_arrays(theirs, right)
-            suspected = [(words, module) for words, module in suspected if does_the_same(
-                attempt(compute, module, other), theirs, right, which, other is row)]
-        return suspected[0][0] if suspected and seen else None
+            wrong = wrong_arrays(theirs, right)
+            if not self.rows:
+                self.which = wrong[0] if wrong else None
+            self.rows.append((other, theirs, right, self.which in wrong))
+            if sum(seen for *_, seen in self.rows) >= most:
+                break
+
+    def same(self, module):
+        """Does the page with a mistake give the student's numbers?
+
+        On the first row it must give the first array that is wrong, and spoil none that is right.
+        Other rows must agree in that array.
+        """
+        return any(seen for *_, seen in self.rows) and all(
+            does_the_same(attempt(self.compute, module, row), theirs, right, self.which,
+                          row is self.rows[0][0]) for row, theirs, right, _ in self.rows)
+
+    def shows(self, module):
+        """Is the mistake seen in the array that is wrong, on any of the rows?"""
+        return any(self.which in wrong_arrays(attempt(self.compute, module, row), right)
+                   for row, _, right, _ in self.rows)
 
 
 def attempt(compute, module, row):
@@ -479,7 +538,7 @@ def does_the_same(ours, theirs, right, which, strict):
     if which not in wrong:
         return which not in mine
     off = distance(theirs[which], right[which])
-    return distance(ours[which], theirs[which]) <= 0.01 * min(off, 1e3)
+    return distance(ours[which], theirs[which]) <= 0.01 * (min(off, 1e3) if off < np.inf else 1)
 
 
 def distance(a, b):

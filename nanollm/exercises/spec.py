@@ -43,8 +43,8 @@ class Exercise:
     checks        functions of the student's module, in the order in which they are best met
     hints         three pairs (English, Chinese): the idea, the equation, nearly the line
     suspects      mistakes people make: (function, right, wrong, words). Where an op's answer is
-                  wrong, each is planted in the solved page; if it gives the same wrong numbers, its
-                  words are what is likely wrong
+                  wrong, each is planted in the solved page, then two at once; if the same wrong
+                  numbers come, the words are what is likely wrong
     limit         seconds that the checks may take in all
     environment   variables that must be set before Python starts (the CUDA simulator's)
     thread        where a bug of the museum was reported: a public address
@@ -248,9 +248,22 @@ def of_values(got, want):
         if np.ptp(off, axis=-1).max() <= diagnosis.NEAR * scale:
             return ["every row is off by a constant of its own: a term along the row is missing"]
         right, ours = want.sum(axis=-1), got.sum(axis=-1)
-        if np.ptp(right) < 1e-9 and abs(right.flat[0] - 1) < 1e-9 and np.ptp(ours) > 1e-6:
-            return ["the right rows sum to 1 and these do not: look at the axis of the sum"]
+        if np.abs(right - 1).max() < 1e-9 and np.abs(ours - 1).max() > 1e-6:
+            return [rows(got)]
     return where(np.abs(got - want) > diagnosis.NEAR * max(np.abs(want).max(), diagnosis.NEAR))
+
+
+def rows(got):
+    """What is said of an array whose rows should sum to 1, and do not: what sums to 1 in it?"""
+    for axis in range(got.ndim - 1):
+        if np.abs(got.sum(axis=axis) - 1).max() < 1e-9:
+            return (f"it sums to 1 along axis {axis}; each row must, along the last axis: axis=-1 "
+                    "wherever\na row is meant")
+    if abs(got.sum() - 1) < 1e-9:
+        return ("all entries together sum to 1; each row must alone: axis=-1, keepdims=True in the "
+                "sum")
+    return ("the right rows sum to 1 and these do not: is each entry divided by the sum of its own "
+            "row,\nof the very numbers that are divided?")
 
 
 def where(wrong):

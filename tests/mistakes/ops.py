@@ -14,6 +14,20 @@ ROWS = [(exercise.name, function, old, new, re.escape(words))
     ("softmax", "softmax", "return y, (y,)", "return y, y", "not return a pair"),
     ("softmax", "softmax_backward", "return (y", "return (2 * y", "2 × expected"),
     ("softmax", "softmax", "keepdims=True", "keepdims=False", "raises ValueError.*broadcast"),
+    ("softmax", "softmax", "axis=-1", "axis=0", "softmax runs along axis 0"),
+    ("softmax", "softmax", "axis=-1", "axis=1", "raises AxisError.*softmax runs along axis 1"),
+    ("softmax", "softmax", "axis=-1", "axis=None", "softmax runs over all axes"),
+    ("softmax", "softmax", "np.exp(x - x.max(axis=-1, keepdims=True))               # (..., K)  in "
+     "(0, 1]\n    y = e / e.sum(axis=-1", "np.exp2(x)\n    y = e / e.sum(axis=0",
+     "sums to 1 along axis 0; each row must"),
+    ("softmax", "softmax", "np.exp(x - x.max(axis=-1, keepdims=True))", "np.exp2(x)",
+     "no mistake known here"),
+    ("softmax", "softmax", "y = e", "y = x", "divided by the sum of its own row"),
+    ("softmax", "softmax_backward",
+     "(y * dy).sum(axis=-1, keepdims=True)                 # (..., 1)  E_y[dy]\n    "
+     "return (y * (dy - mean),)", "(y * dy).mean(axis=-1, keepdims=True)\n    "
+     "return (dy - mean,)", "two mistakes at once.*y already holds the weights\n.*weighting by y"),
+    ("layernorm", "layernorm", "axis=-1", "axis=0", "layernorm runs along axis 0"),
     ("softmax", "logsumexp", "[..., 0]", "", "an axis is left|axis of size 1 is too many"),
     ("cross_entropy", "cross_entropy_backward", "dx.reshape(shape)", "dx", "reshape"),
     ("embedding", "embedding_backward", "np.add.at(dw, ids, dy)", "dw[ids] += dy",
