@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -192,11 +193,34 @@ def test_a_folder_that_may_not_be_written_is_refused(capsys, monkeypatch):
     fails(["train", *SMALL], "cannot make the folder runs/quick (Permission denied)", capsys)
 
 
-def test_too_little_memory_is_one_line(capsys, monkeypatch):
+@pytest.mark.parametrize("command, options", [
+    (["train"], ["--batch", "--context", "--width", "--depth"]),
+    (["train", "--resume", "runs/quick"], []),
+    (["fit", "dates"], ["--batch", "--width", "--layers"]),
+    (["fit", "names"], ["--batch", "--width", "--layers"]),
+    (["fit", "dates", "--resume", "runs/fit/dates"], []),
+    (["fit", "dates", "--evaluate", "runs/fit/dates"], []),
+    (["fit", "dates", "--evaluate", "runs/fit/dates", "--beam", "5"], ["--beam"]),
+    (["fit", "dates", "--try", "May 1st, 2001", "--beam", "5"], ["--beam"]),
+    (["vectors", "train"], ["--batch", "--width"]),
+    (["vectors", "near", "runs/vectors", "a"], []),
+    (["vanishing"], ["--steps"]),
+    (["generate"], []),
+])
+def test_too_little_memory_is_one_line_that_names_options_of_the_command(
+        command, options, capsys, monkeypatch):
     def full(*_, **__):
         raise MemoryError
-    monkeypatch.setattr("nanollm.train.begin", full)
-    fails(["train", *SMALL], "not enough memory", capsys)
+    for name in ("train.begin", "runs.read_config", "runs.newest", "cli.fit.learn",
+                 "cli.fit.evaluate", "cli.fit.answer", "word_vectors.read",
+                 "word_vectors.Vectors.load", "vanishing.by_distance"):
+        monkeypatch.setattr(f"nanollm.{name}", full)
+    fails(command, "not enough memory: choose a smaller" if options else
+          "not enough memory: end other programs, or use a larger machine", capsys)
+    main(command)
+    assert re.findall(r"--[a-z]+", capsys.readouterr().err) == options
+    for option in options:
+        fails([*command, option, "10"], "not enough memory", capsys)    # the option is taken
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):

@@ -108,8 +108,8 @@ def failed(error):
     """The driver's error in one line that says what to do."""
     words = " ".join(str(error).split())
     if out_of_memory(error):
-        return InputError("the GPU's memory is full: take a smaller --batch or --context, or end "
-                          "what else is using it")
+        return InputError("the GPU's memory is full: take a smaller batch, or end what else is "
+                          "using it")
     return InputError(f"the GPU failed ({words}), and this process cannot go on with it; a run's "
                       "last checkpoint, if it has one, is whole: go on from it with --resume")
 

@@ -1,4 +1,5 @@
-"""The command line: one file a command. Each has `add(commands)`, its options, and `run(args)`.
+"""The command line: one file a command. Each has `add(commands)`, its options, and `run(args)`;
+some have `large(args)`, those of their options that decide how much memory it takes.
 
 Exit codes: 0 done; 1 a check failed; 2 bad input, or a file or disk that fails, told in one line;
 130 stopped by Ctrl-C.
@@ -45,6 +46,7 @@ def main(argv=None):
     for command in (train, fit, generate, vectors, compare, vanishing, data, info, check, bench,
                     exercise):
         command.add(commands)
+    args = None
     try:
         args, unknown = parser.parse_known_args(argv)
         if unknown:
@@ -57,8 +59,7 @@ def main(argv=None):
     except InputError as error:
         return fail(error, 2)
     except MemoryError:
-        return fail("not enough memory: choose a smaller --batch, --context, --width, --depth or "
-                    "--beam", 2)
+        return fail(f"not enough memory: {advice(args)}", 2)
     except KeyboardInterrupt:
         print(file=sys.stderr)                          # the terminal shows "^C" in this line
         return fail("stopped", 130)
@@ -71,6 +72,14 @@ def main(argv=None):
         return fail(f"cannot read or write{what} ({error.strerror or error})", 2)
     except OverflowError as error:
         return fail(f"a number is too large ({error})", 2)
+
+
+def advice(args):
+    """What to do where memory is short, by the options that the command has."""
+    options = args.large(args) if hasattr(args, "large") else []
+    if not options:
+        return "end other programs, or use a larger machine"
+    return "choose a smaller " + ", ".join(options[:-1]) + " or " * (len(options) > 1) + options[-1]
 
 
 def drop_output():

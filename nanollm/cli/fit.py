@@ -64,7 +64,14 @@ def add(commands):
     add_backend(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and results")
     add_settings(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, large=large)
+
+
+def large(args):
+    """The options that could be smaller: of a run that is there, at most the beam."""
+    if any(given is not None for given in (args.resume, args.evaluate, args.text, args.pretrained)):
+        return ["--beam"] * (args.beam > 1)
+    return ["--batch", "--width", "--layers"]
 
 
 def listed():

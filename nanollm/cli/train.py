@@ -34,7 +34,12 @@ def add(commands):
     group = parser.add_argument_group("settings (the preset's, unless given; in brackets: quick's)")
     for f in fields(Settings):
         add_setting(group, f, getattr(PRESETS["quick"], f.name))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, large=large)
+
+
+def large(args):
+    """The options that could be smaller: none of a run that goes on."""
+    return [] if args.resume is not None else ["--batch", "--context", "--width", "--depth"]
 
 
 def add_setting(group, f, default):

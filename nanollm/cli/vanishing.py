@@ -19,7 +19,7 @@ def add(commands):
     parser.add_argument("--seed", type=int, default=0, metavar="N",
                         help="of the weights and the tokens [0]")
     add_backend(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, large=lambda args: ["--steps"])
 
 
 def run(args):

@@ -49,7 +49,7 @@ def add_train(part):
                           help=f"{f.metadata['help']} [{f.default}]")
     add_backend(part)
     part.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    part.set_defaults(run=run_train)
+    part.set_defaults(run=run_train, large=lambda args: ["--batch", "--width"])
 
 
 def run_train(args):
