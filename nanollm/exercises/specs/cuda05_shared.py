@@ -31,10 +31,10 @@ EXERCISE = Exercise(
         "unwritten": "the tile at row n0, column k0 of x is the tile at row k0, column n0 of y",
         "values": "y[k, n] = x[n, k]: what was put into tile[ty, tx] comes out as tile[tx, ty]"}),
     hints=(
-        ("Shared memory can be read in any direction at the same price, memory cannot. So carry\n"
-         "the tile in with rows of x and carry it out with rows of y. Between the two, other\n"
+        ("A column of shared memory can be read about as fast as a row, one of memory cannot. So\n"
+         "carry the tile in with rows of x and carry it out with rows of y. Between the two, other\n"
          "threads' numbers are needed: wait.",
-         "共享内存按哪个方向读代价都一样，显存则不然。所以按 x 的行读入，按 y 的行写出。两步之\n"
+         "共享内存按列读和按行读几乎一样快，显存则不然。所以按 x 的行读入，按 y 的行写出。两步之\n"
          "间要用到别的线程读入的数，必须等待。"),
         ("The tile begins at row n0 = blockIdx.y · SIDE, column k0 = blockIdx.x · SIDE of x. In:\n"
          "tile[ty, tx] from x[n0 + ty, k0 + tx], if it exists. Wait, all of you. Out: y[k0 + ty,\n"
