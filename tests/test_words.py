@@ -2,6 +2,7 @@
 """
 
 import json
+import re
 import unicodedata
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from nanollm import text
 from nanollm.errors import InputError
 from nanollm.text import Characters, Cleaning, Words, pad
+from nanollm.text.cleaning import without_tags
 from nanollm.text.stop_words import CHINESE, ENGLISH, LISTS
 
 TEXTS = ["The cat sat.", "The dog sat", "the CAT", "a bird"]
@@ -26,6 +28,8 @@ TEXTS = ["The cat sat.", "The dog sat", "the CAT", "a bird"]
     ("a < b and b > c, 1<2", "a < b and b > c , 1 < 2".split()),
     ("x<!-- a <b> comment -->y", ["x", "y"]), ("<!DOCTYPE html>x", ["x"]),
     ("<script src=a>if (a<b) x()</script >y<STYLE>p {}</style>z", ["y", "z"]),
+    ("a<!-- b <i>c</i>", ["a", "<", "!", "-", "-", "b", "c"]), ("a<script>b", ["a", "b"]),
+    ("a<style b", ["a", "<", "style", "b"]), ("&#" + "9" * 5000 + ";", ["\ufffd"]),
     ("a &amp; b&nbsp;c &lt;b&gt; &eacute;", ["a", "&", "b", "c", "<", "b", ">", "é"]),
     ("cafe\u0301 CAFÉ", ["café", "café"]), ("ﬁne ａＢ", ["fine", "ab"]),
     ("soft\u00adhyphen zero\u200bwidth \ufeffmark", ["softhyphen", "zerowidth", "mark"]),
@@ -36,6 +40,23 @@ TEXTS = ["The cat sat.", "The dog sat", "the CAT", "a bird"]
     ("😀😀", ["😀", "😀"]), ("İ", [unicodedata.normalize("NFKC", "İ".lower())])])
 def test_text_is_cut_into_words(given, words):
     assert Cleaning()(given) == words
+
+
+def test_tags_are_what_one_pattern_would_find_in_quadratic_time():
+    pattern = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|</?[a-z][^<>]*>|<![a-z][^<>]*>",
+                         re.IGNORECASE | re.DOTALL)
+    rng, pieces = np.random.default_rng(0), (
+        "< ! -- > <!-- --> <script script </SCRIPT <style> </style> a <b> </ \n <!D".split(" "))
+    for _ in range(5000):
+        given = "".join(rng.choice(pieces, rng.integers(1, 14)))
+        assert without_tags(given) == pattern.sub(" ", given), given
+
+
+@pytest.mark.parametrize("start", ["<!--", "<script>", "<style ", "</script ", "<a", "<"])
+def test_starts_without_an_end_take_linear_time(start):
+    """A minute or more each time the rest is read again for each start."""
+    text = start * 100_000
+    assert without_tags(text) == (" " * 100_000 if start == "<script>" else text)
 
 
 def test_cut_words_joined_are_the_clean_text_without_its_spaces():

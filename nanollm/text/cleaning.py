@@ -5,8 +5,9 @@
 
 In this order; each step can be left out, except the normal form and the cutting:
 
-tags            HTML tags and comments become a space, scripts and styles whole; then entities
-                become their characters: &lt;b&gt; is text about a tag, and stays. "a < b" is no tag
+tags            HTML tags and comments become a space, scripts and styles whole, if they have an
+                end; then entities become their characters: &lt;b&gt; is text about a tag, and
+                stays. "a < b" is no tag
 normal form     Unicode's NFKC: one way to write each character (é, not e and an accent), and one
                 character for each meaning (full-width ａ is a, the ligature ﬁ is fi). Curly quotes
                 become straight, invisible characters (soft hyphen, zero-width space) nothing
@@ -30,8 +31,11 @@ from unicodedata import normalize
 from nanollm.errors import InputError
 from nanollm.text.stop_words import LISTS
 
-TAGS = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|</?[a-z][^<>]*>|<![a-z][^<>]*>",
-                  re.IGNORECASE | re.DOTALL)
+START = re.compile(r"<!--|<(?:script|style)\b|<[/!]?[a-z]", re.IGNORECASE)
+TAG = re.compile(r"<[/!]?[a-z][^<>]*>", re.IGNORECASE)
+ENDS = {start: re.compile(end, re.IGNORECASE) for start, end in (
+    ("<!--", "-->"), ("<script", r"</script\s*>"), ("<style", r"</style\s*>"))}
+NO_CHARACTER = re.compile(r"&#\d{1000,};?")     # with 4,301 digits html.unescape would fail
 SIGNS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "‐": "-", "‑": "-",
                        **dict.fromkeys("\u00ad\u200b\u2060\ufeff")})
 ALONE = "々〇\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -73,8 +77,28 @@ class Cleaning:
         if not isinstance(text, str):
             raise InputError(f"expected text (str), got {type(text).__name__}: decode it first")
         if self.tags:
-            text = unescape(TAGS.sub(" ", text))
+            text = unescape(NO_CHARACTER.sub("\ufffd", without_tags(text)))
         text = normalize("NFKC", text).translate(SIGNS)
         if self.lower:
             text = normalize("NFKC", text.lower())
         return " ".join(text.split())
+
+
+def without_tags(text):
+    """The text with a space for each tag, and for each comment, script and style with its end.
+
+    Where one has no end, no later one of its kind has: each end is missed once, in linear time.
+    """
+    kept, at, read, missing = [], 0, 0, set()
+    while start := START.search(text, read):
+        kind, end = start[0].lower(), None
+        if kind in ENDS and kind not in missing:
+            end = ENDS[kind].search(text, start.end())
+            if end is None:
+                missing.add(kind)
+        end = end or TAG.match(text, start.start())
+        read = (end or start).end()
+        if end:
+            kept.append(text[at:start.start()])
+            at = read
+    return " ".join([*kept, text[at:]])
