@@ -150,7 +150,7 @@ def mean_loss(model, problem, batch):
 def run(t, *, quiet=False, seconds=None, on_look=None):
     """Fit to the end. Returns the metrics, or None if it was stopped; both times all is saved.
 
-    seconds     stop after so long, as by Ctrl-C
+    seconds     stop after so long; t.interrupted tells whether Ctrl-C came first
     on_look     called with t after each epoch
 
     Raises InputError if the fit diverges or the disk is full; the last checkpoint stays.
@@ -177,6 +177,7 @@ def run(t, *, quiet=False, seconds=None, on_look=None):
                 if t.step % t.settings.save == 0 or measured:
                     diary.flush()
                     t.save()
+            t.interrupted = stop.asked
             diary.flush()
             t.save()
             draw(diary.rows, t.folder / "loss.png", f"{t.folder.name}: {t.step:,} steps")

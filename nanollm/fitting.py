@@ -89,6 +89,7 @@ class Fitting:
     looks: list = field(default_factory=list)           # [loss, error] after each epoch
     seconds: float = 0.0                                # spent so far
     order: tuple = (None, None)                         # an epoch, and its batches
+    interrupted: bool = False                           # did Ctrl-C end the last `run`?
 
     @property
     def per_epoch(self):

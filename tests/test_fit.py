@@ -501,6 +501,15 @@ def test_the_command_fits_stops_goes_on_measures_and_answers(little, capsys, tmp
     assert len(list((tmp_path / "runs/fit/dates-2").glob("step-*"))) == 1
 
 
+@pytest.mark.parametrize("limit", [[], ["--seconds", "600"]])
+def test_a_fit_that_ctrl_c_stops_says_so_to_the_shell_whatever_its_limit(
+        limit, little, capsys, monkeypatch):
+    stop_at(2, monkeypatch)
+    assert main(["fit", "dates", "--epochs", "90", *limit, "--quiet"]) == 130
+    assert main(["fit", "dates", "--resume", "runs/fit/dates", "--seconds", "0.01", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_measures_are_kept_with_the_run_and_info_shows_them(little, capsys, tmp_path):
     assert main(["fit", "dates", "--epochs", "2", "--encoder", "8", "--quiet"]) == 0
     before = fitting.read_metrics("runs/fit/dates")

@@ -60,7 +60,7 @@ def add(commands):
     parser.add_argument("--frozen", action="store_true",
                         help="with --vectors: the embedding stays as it is, the rest learns")
     parser.add_argument("--seconds", type=float, metavar="X",
-                        help="stop after so long, as by Ctrl-C")
+                        help="stop after so long; all is saved, as after Ctrl-C")
     add_backend(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and results")
     add_settings(parser)
@@ -185,7 +185,7 @@ def learn(args, task):
         if not args.quiet:
             print(f"stopped after step {t.step:,} of {t.steps:,}, all is saved; go on with\n"
                   f"  {program()} fit {task.name} --resume {shlex.quote(str(t.folder))}")
-        return 0 if args.seconds else 130
+        return 130 if t.interrupted else 0
     if not args.quiet:
         minutes, seconds = divmod(round(metrics["seconds"]), 60)
         print(f"best after epoch {metrics['best_epoch']}: validation error {metrics['error']:.4f}, "
