@@ -104,7 +104,7 @@ class RNN(Recurrent):
 class LSTM(Recurrent):
     """The cell with gates i, f, g, o. forget: the bias of f at first; None leaves it as drawn.
 
-    Source of the 1: Jozefowicz, Zaremba & Sutskever 2015, section 4.
+    Source of the 1: Jozefowicz, Zaremba & Sutskever 2015.
     """
 
     gates, states = 4, 2

@@ -14,7 +14,7 @@ Equation    L = Σ w ⊙ h_T with w drawn at random; its gradient for the token 
 Shapes      x (B, T, E) from N(0, 1), T = d + 1 for the largest d  →  r (T,), r_0 = 1
 Source      Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013 (arXiv
             1211.5063), section 2.1; the gate: Hochreiter & Schmidhuber 1997, Gers, Schmidhuber &
-            Cummins 2000; its bias: Jozefowicz, Zaremba & Sutskever 2015, section 4
+            Cummins 2000; its bias: Jozefowicz, Zaremba & Sutskever 2015
 """
 
 import numpy as np
