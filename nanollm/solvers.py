@@ -11,7 +11,8 @@ Each kind has
     problem(learn, check)                       what fit.py needs
     evaluate(rows), answer(source, between)     measures by name; the answer as text
 
-A Labeler can also report(rows, folder), a Rewriter with attention draw_alignment(source, path).
+A Labeler's evaluate is measures(judged(rows)), and it can also report(judged(rows), folder); a
+Rewriter with attention can draw_alignment(source, path).
 """
 
 from functools import partial
@@ -197,7 +198,10 @@ class Labeler(Solver):
 
     def evaluate(self, rows, beam=1):
         """{measure: number} on rows."""
-        matrix = self.judged(rows)
+        return self.measures(self.judged(rows))
+
+    def measures(self, matrix):
+        """{measure: number} of a confusion matrix."""
         return {"accuracy": metrics.accuracy(matrix),
                 **{f"macro {name}": measure(matrix, "macro") for name, measure in (
                     ("precision", metrics.precision), ("recall", metrics.recall),
@@ -208,9 +212,9 @@ class Labeler(Solver):
         found = [int(scores.argmax()) for scores in self.scores(self.problem([], rows).check)]
         return self.confusion(rows, found)
 
-    def report(self, rows, folder):
-        """Write how each label fared on rows: report.txt, and the confusion matrix as a picture."""
-        matrix, names = self.judged(rows), self.labels.words[len(self.labels.special):]
+    def report(self, matrix, folder):
+        """Write how each label fared: report.txt, and the confusion matrix as a picture."""
+        names = self.labels.words[len(self.labels.special):]
         metrics.draw_confusion(matrix, Path(folder) / "confusion.png", names)
         write(Path(folder) / "report.txt", (metrics.report(matrix, names) + "\n").encode())
 

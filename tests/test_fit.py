@@ -545,7 +545,12 @@ def test_a_run_that_is_measured_before_its_end_still_goes_on(little, capsys):
 def test_a_labeler_leaves_how_each_label_fared(monkeypatch, tmp_path):
     monkeypatch.setitem(tasks.TASKS, "small", small(Labeler))
     assert main(["fit", "small", "--quiet"]) == 0
-    assert main(["fit", "small", "--evaluate", "runs/fit/small"]) == 0
+    scores, computed = Labeler.scores, []
+    with monkeypatch.context() as patch:
+        patch.setattr(Labeler, "scores",
+                      lambda self, examples: computed.append(examples) or scores(self, examples))
+        assert main(["fit", "small", "--evaluate", "runs/fit/small"]) == 0
+    assert len(computed) == 1                           # for the measures and the report
     picture = tmp_path / "runs/fit/small/confusion.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     solver = tasks.TASKS["small"].load("runs/fit/small")

@@ -254,7 +254,8 @@ def evaluate(args, task):
     folder, solver = Path(args.evaluate), task.load(args.evaluate)
     metrics = {"task": task.name, **fitting.read_metrics(folder)}
     for name, rows in task.read().tests.items():
-        found = solver.evaluate(rows, args.beam)
+        matrix = solver.judged(rows) if isinstance(solver, Labeler) else None
+        found = solver.evaluate(rows, args.beam) if matrix is None else solver.measures(matrix)
         print(measured(name, rows, found))
         searched = isinstance(solver, Rewriter) and args.beam > 1
         metrics["tests"] = {**metrics.get("tests", {}),
@@ -262,8 +263,8 @@ def evaluate(args, task):
                             {"rows": len(rows), **found}}
     try:
         write_json(folder / "metrics.json", metrics)
-        if isinstance(solver, Labeler):
-            solver.report(rows, folder)
+        if matrix is not None:
+            solver.report(matrix, folder)
     except OSError as error:
         raise InputError(f"cannot write in {folder} ({error.strerror}): make room, or the folder "
                          "writable") from None
