@@ -45,7 +45,7 @@ one_at_a_time = threading.Lock()
 
 
 def shared_array(self, shape, dtype):
-    """A shared array in the simulator: one for each line that asks, the same for all of a block.
+    """A shared array in the simulator: one for each call that asks, the same for all of a block.
 
     The simulator's own looks for it and makes it in two steps, between which another thread can
     make a second one.
@@ -54,9 +54,9 @@ def shared_array(self, shape, dtype):
 
 
 def shared_numbers(block, frame, shape, dtype, make):
-    """The array of the line of `frame`; make(shape, dtype) for the first thread that comes."""
+    """The array of the call that `frame` is at; made by the first thread that comes."""
     with one_at_a_time:
-        place = frame.f_code, frame.f_lineno
+        place = frame.f_code, frame.f_lasti
         if place not in block._allocations:
             block._allocations[place] = make(shape, dtype)
         return block._allocations[place]

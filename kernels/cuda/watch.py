@@ -85,7 +85,8 @@ class Launch:
         index = index if isinstance(index, tuple) else (index,)
         if not all(isinstance(i, int | np.integer) for i in index):
             return                               # slices are views, and are asked again
-        inside = all(0 <= i < n for i, n in zip(index, numbers.shape))
+        inside = len(index) <= numbers.ndim and all(
+            0 <= i < n for i, n in zip(index, numbers.shape))
         if inside and len(index) < numbers.ndim:
             return
         thread = threading.current_thread()
@@ -117,6 +118,7 @@ def watch():
     from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     from numba.cuda.simulator.cudadrv.devicearray import FakeWithinKernelCUDAArray as Array
     from numba.cuda.simulator.kernel import BlockManager, BlockThread, FakeCUDAKernel as Kernel
+    from numba.cuda.simulator.kernel import _get_kernel_context
     from numba.cuda.simulator.kernelapi import FakeCUDAShared as Shared
     kept = [(Array, "__getitem__"), (Array, "__setitem__"), (Kernel, "__call__"),
             (BlockManager, "run"), (BlockThread, "syncthreads"), (Shared, "array")]
@@ -145,6 +147,7 @@ def watch():
             if isinstance(array, Array):
                 launch.arrays[name] = address(array._item._ary), array._item._ary
         launch.near = {}
+        _get_kernel_context().shared._allocations.clear()
         for thread in np.ndindex(*manager._block_dim):
             launch.waits[(*block,), thread] = 0
         run_block(manager, block, *arguments)
@@ -155,10 +158,14 @@ def watch():
         launches[-1].waits[tuple(thread.blockIdx), tuple(thread.threadIdx)] = thread.waits
 
     def noted_shared(self, shape, dtype):
-        frame = sys._getframe(1)
-        numbers = device.shared_numbers(self, frame, shape, dtype, poisoned)
-        launches[-1].near[variable(frame)] = address(numbers), numbers
-        return Array(FakeCUDAArray(numbers))
+        frame, near = sys._getframe(1), launches[-1].near
+
+        def named(shape, dtype):
+            numbers = poisoned(shape, dtype)
+            near[variable(frame, near)] = address(numbers), numbers
+            return numbers
+
+        return Array(FakeCUDAArray(device.shared_numbers(self, frame, shape, dtype, named)))
 
     replaced = (noted_read, noted_write, noted_call, noted_block, noted_wait, noted_shared)
     for (owner, name, _), function in zip(kept, replaced):
@@ -185,8 +192,10 @@ def poisoned(shape, dtype):
     return numbers
 
 
-def variable(frame):
-    """The name that the line of `frame` gives to its shared array."""
+def variable(frame, taken):
+    """The name that the line of `frame` gives to its shared array: the first that is not taken."""
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-    found = re.match(r"\s*(\w+)\s*=", line)
-    return found[1] if found else f"shared memory of line {frame.f_lineno}"
+    found = re.match(r"[\s(]*(\w[\w\s,]*?)[\s)]*=", line)
+    names = re.findall(r"\w+", found[1]) if found else []
+    unnamed = f"shared memory of line {frame.f_lineno}"
+    return next((name for name in names if name not in taken), unnamed)

@@ -11,8 +11,11 @@ memory      what the puzzle asks for: neighbors that touch neighboring numbers, 
 NANOLLM_CUDA=real runs the same launches on this machine's GPU, where only values can be seen.
 """
 
+import ast
+import inspect
 import os
 import re
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +76,7 @@ def checks(kernel, situations, answer, *, neighbors=None, once=None, rounds=0, l
 
     def memory(student):
         "which thread touches which memory"
+        expect_constant_shapes(puzzle, student)
         for each in launches(puzzle, student):
             expect_neighbors(puzzle, each)
             expect_once(puzzle, each)
@@ -141,6 +145,9 @@ def without_thread(error):
     Where Python's exp raises, a GPU's gives inf.
     """
     words = re.sub(r"^tid=\[.*?\] ctaid=\[.*?\](: )?", "", str(error))
+    if "FakeWithinKernelCUDAArray" in words:
+        words = words.replace("FakeWithinKernelCUDAArray", "array")
+        error.likely = "a thread works on numbers, x[i], and not on a whole array, x"
     if isinstance(error, OverflowError):
         return FloatingPointError(f"overflow: {words}").with_traceback(error.__traceback__)
     error.args = (words,)
@@ -153,13 +160,14 @@ def expect_inside(puzzle, run):
         return
     shape = (run.seen.near | run.seen.arrays)[access.array][1].shape
     if len(access.index) != len(shape):
-        likely = f"{access.array} has {len(shape)} axes"
+        likely = f"shape {shape} asks for {len(shape)} in the brackets, not {len(access.index)}"
     elif min(access.index) < 0:
         likely = ("an index below 0 is in front of the array (Python would count from the end): "
                   "ask whether it is there before touching it")
     elif access.array in run.seen.near:
-        likely = (f"the shared array has shape {shape}: a thread's place in it comes from "
-                  "threadIdx, not from the number in the grid")
+        likely = f"the shared array has shape {shape}: " + (
+            "a thread's place in it comes from threadIdx, not from the number in the grid"
+            if any(access.block) else "is it too small, or should this thread not reach so far?")
     else:
         likely = puzzle.likely.get("outside", "there are more threads than entries: compare the "
                                    "thread's number with the size before touching memory (a GPU "
@@ -212,9 +220,13 @@ def expect_values(puzzle, run):
         if wrong.any():
             at = tuple(map(int, np.argwhere(wrong)[0]))
             where = f"{name}[{', '.join(map(str, at))}]"
-            written = run.seen is None or any(a.writes and (a.array, a.index) == (name, at)
-                                              for a in run.seen.accesses)
-            if not written:
+            writes = {a.index for a in run.seen.accesses if a.writes and a.array == name} \
+                if run.seen else {at}
+            if not writes and want.size > 1:
+                raise Wrong(f"no thread writes anything into {name}", tried=run.tried,
+                            likely=f"a kernel returns nothing, and `{name} = ...` only gives a "
+                                   f"name to\nsomething new: {name}[...] = ... writes")
+            if at not in writes:
                 raise Wrong(f"no thread writes {where} ({wrong.sum()} of {wrong.size} entries are "
                             "wrong)", tried=run.tried, likely=wrapped(puzzle.likely.get(
                                 "unwritten", "which thread should? Its number in the grid is "
@@ -248,6 +260,36 @@ def small(arguments):
         return ""
     return "\n".join(f"{key} = {np.array2string(value, precision=3, separator=', ')}"
                      for key, value in inputs.items())
+
+
+def expect_constant_shapes(puzzle, student):
+    """Wrong if a GPU could not compile the kernel, for want of the size of its shared memory.
+
+    Numba takes a literal, a name of the module, or a name that is given such a thing; not `N + 1`
+    with a name in it, though N is constant. The simulator takes anything.
+    """
+    kernel = getattr(student, puzzle.kernel).py_func
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kernel))).body
+    given = {name.id: node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)
+             for name in node.targets if isinstance(name, ast.Name)}
+
+    def constant(node):
+        if isinstance(node, ast.Tuple):
+            return all(map(constant, node.elts))
+        if isinstance(node, ast.Name):
+            return constant(given[node.id]) if node.id in given else (
+                node.id not in kernel.__code__.co_varnames)
+        return not any(isinstance(part, ast.Name) for part in ast.walk(node))
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("shared.array"):
+            shape = next((k.value for k in node.keywords if k.arg == "shape"), None) or node.args[0]
+            if not constant(shape):
+                raise Wrong(f"the shape of a shared array, {ast.unparse(shape)}, is no constant",
+                            likely=wrapped(
+                                "the simulator takes it, a GPU does not: the size must be known "
+                                "before the kernel runs. Take a number or a name of the module, "
+                                "and compute outside of the kernel"))
 
 
 def expect_neighbors(puzzle, run):

@@ -25,7 +25,11 @@ def run(student, name, x):
     """y of kernel(x, y), a new array; Wrong if the kernel is none, or changes x."""
     kernel = compiled(student, name)
     kept, y = x.copy(), np.full_like(x, NOTHING)
-    kernel(x, y)
+    try:
+        kernel(x, y)
+    except KeyError as error:                    # of Numba, if there is an option it doesn't know
+        words = str(error.args[0]).partition(". Known")[0]
+        raise Wrong(f"Numba refuses the options of @njit: {words}") from None
     if not np.array_equal(x, kept, equal_nan=True):
         raise Wrong(f"{name} changes its input x", tried=tried(x), likely="write into y only")
     return y
@@ -53,9 +57,9 @@ def compare(student, name, answer, arrays):
             if (y == NOTHING).any():
                 raise Wrong(f"{name} does not write all of y", tried=tried(given), got=y,
                             expected=want, likely=wrapped(
-                                f"an entry that is still {NOTHING} was never written: does the loop "
-                                "reach it? The result goes into y, entry by entry; `y = ...` would "
-                                "only make a new array"))
+                                f"an entry that is still {NOTHING} was never written: does the "
+                                "loop reach it? The result goes into y, entry by entry; `y = ...` "
+                                "would only make a new array"))
             likely = None
             if compiled(student, name).targetoptions.get("fastmath") is True:
                 likely = ("fastmath=True promises that no inf and no nan occurs on the way, and "

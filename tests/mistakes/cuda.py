@@ -3,7 +3,10 @@
 INDENTED = "            part[t] += part[t + half]\n        cuda.syncthreads()"
 
 ROWS = [
-    ("cuda01_map", "relu", "i = cuda.threadIdx.x", "i = cuda.threadIdx.x + 1", "outside of x"),
+    ("cuda01_map", "relu", "i = cuda.threadIdx.x", "i = cuda.threadIdx.x + 1",
+     "outside of x.*as it is"),
+    ("cuda01_map", "relu", "y[i] = x[i] if x[i] > 0 else 0", "y[:] = x * (x > 0)",
+     "TypeError.*'array'.*not on a whole array"),
     ("cuda01_map", "relu", "i = cuda.threadIdx.x", "i = 0", "race.*entry of its own"),
     ("cuda01_map", "relu", "y[i] = x[i] if x[i] > 0 else 0",
      "if x[i] > 0:\n        y[i] = x[i]", "no thread writes y.*also where"),
@@ -29,6 +32,9 @@ ROWS = [
      "cuda.blockIdx.x + cuda.threadIdx.x", "race.*number must count"),
     ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "w[i] += lr * dw[i]", r"w\[0\] is wrong"),
     ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "w[i] = -lr * dw[i]", r"w\[0\] is wrong"),
+    ("cuda03_grid", "sgd_step", "cuda.blockDim.x", "8", r"no thread writes w\[4\].*blockDim"),
+    ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "w = w[i] - lr * dw[i]",
+     "no thread writes anything into w.*only gives a name"),
     ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "dw[i] *= lr\n        w[i] -= dw[i]",
      "writes into its input dw"),
 
@@ -40,6 +46,10 @@ ROWS = [
      "    n = cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y",
      "    n = cuda.threadIdx.x + 4 * cuda.blockIdx.y\n    k = cuda.threadIdx.y + "
      "4 * cuda.blockIdx.x", "neighbor reads.*3 numbers apart.*column k"),
+    ("cuda04_broadcast", "add_bias",
+     "    k = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x\n"
+     "    n = cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y", "    n, k = cuda.grid(2)",
+     "no thread writes.*exchanged"),
     ("cuda04_broadcast", "add_bias", "cuda.blockIdx.y * cuda.blockDim.y + ", "",
      "race.*directions"),
     ("cuda04_broadcast", "add_bias", "x[n, k] + b[k]", "x[n, k] * b[k]", r"y\[0, 0\] is wrong"),
@@ -61,6 +71,12 @@ ROWS = [
      "outside of y"),
     ("cuda05_shared", "transpose", "tile[ty, tx] = x", "tile[n0 + ty, tx] = x",
      "outside of tile.*comes from .*threadIdx"),
+    ("cuda05_shared", "transpose", "shared.array(TILE", "shared.array(SIDE",
+     r"writes tile\[\d, \d\], outside of tile.*asks for 1 in the brackets, not 2"),
+    ("cuda05_shared", "transpose", "shared.array(TILE", "shared.array((SIDE, SIDE + 1)",
+     "shared array.*SIDE \\+ 1.*no constant.*a GPU does not"),
+    ("cuda05_shared", "transpose", "shared.array(TILE",
+     "shared.array((cuda.blockDim.y, cuda.blockDim.x)", "no constant.*a GPU does not"),
 
     ("cuda06_window", "causal_filter", "    cuda.syncthreads()\n", "", "race.*near.*syncthreads"),
     ("cuda06_window", "causal_filter", "0 <= before < x.size", "before < x.size",
@@ -91,7 +107,9 @@ ROWS = [
      "    if t == 0:\n        for i in range(1, THREADS):\n            part[0] += part[i]",
      "waits once.*one thread does"),
     ("cuda07_reduce", "block_sums", "y[b] = part[0]", "y[0] = part[0]",
-     "race.*one thread writes the result"),
+     "race.*each block has a place"),
+    ("cuda07_reduce", "block_sums", "if t < half", "if t <= half",
+     "outside of part.*too small, or should this thread"),
 
     ("cuda08_scan", "running_sums", "        cuda.syncthreads()\n        part[t] += left",
      "        part[t] += left", "race.*read into a variable"),

@@ -22,7 +22,8 @@ ROWS = [
     ("kernel_gelu", "gelu", "        y[i] = half", "        x[i] = half", "changes its input x"),
     ("kernel_gelu", "gelu", "two / (exp(two * u) + one)",
      "two * exp(two * u) / (exp(two * u) + one)", "y is wrong"),
-    ("kernel_gelu", "gelu", "range(x.size)", "range(x.size - 1)", "does not write all of y"),
+    ("kernel_gelu", "gelu", "range(x.size)", "range(x.size - 1)",
+     "does not write all of y.*does the loop reach it"),
     ("kernel_gelu", "", "@njit(**OPTIONS)\n", "", "is not compiled"),
 
     ("kernel_softmax", "softmax", "exp(x[n, k] - m)", "exp(x[n, k])", "wrong.*overflows"),
@@ -32,6 +33,10 @@ ROWS = [
     ("kernel_softmax", "softmax", "total = x.dtype.type(0)", "total = 0.0",
      "computes in float64"),
     ("kernel_softmax", "softmax", "m = x[n, 0]", "m = x.dtype.type(0)", "wrong"),
+    ("kernel_softmax", "softmax", "m = max(m, x[n, k])", "m = x[n, k]", "wrong.*overflows"),
+    ("kernel_softmax", "softmax", "m = max(m, x[n, k])", "m = m", "wrong.*overflows"),
+    ("kernel_softmax", "", FLAGS, '"fastmath": True', "promises too much.*-inf"),
+    ("kernel_softmax", "", "error_model", "error_modell", "refuses the options.*error_modell"),
     ("kernel_softmax", "softmax", "y[n, k] *= scale", "y[n, k] *= total", "wrong"),
     ("kernel_softmax", "", "    for n in range(N):\n", "    for n in range(N):\n"
      "        row = x[n] - x[n].max()\n        y[n, 0] = row[0]\n", "makes an array"),

@@ -97,9 +97,8 @@ def running_sums(x, y):                          # two arrays in turns, one wait
 
 
 @cuda.jit
-def matmul(a, b, y):                             # zeros by if and else
-    near_a = cuda.shared.array(TILE, y.dtype)
-    near_b = cuda.shared.array(TILE, y.dtype)
+def matmul(a, b, y):                             # two arrays in one line; zeros by if and else
+    near_a, near_b = cuda.shared.array(TILE, y.dtype), cuda.shared.array(TILE, y.dtype)
     n, m = cuda.grid(2)
     tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
     total = y.dtype.type(0)

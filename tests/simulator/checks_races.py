@@ -151,3 +151,17 @@ def test_an_access_outside_of_an_array_is_told(launches):
 
 def launch_of(kernel, launches):
     return next(launch for launch in launches if launch.kernel == kernel.__name__)
+
+
+@device.jit
+def leave(y):
+    near = device.shared.array(1, y.dtype)
+    if device.blockIdx.x == 0:
+        near[0] = 1
+    y[device.blockIdx.x] = near[0]
+
+
+def test_a_block_finds_nothing_in_shared_memory_of_the_block_before(launches):
+    y = device.to_device(np.zeros(2, np.float32))
+    leave[2, 1](y)
+    assert np.array_equal(y.copy_to_host(), [1, np.nan], equal_nan=True)

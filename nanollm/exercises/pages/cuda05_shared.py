@@ -8,7 +8,7 @@ Memory      thread (tx, ty) of the tile that begins at x[n0, k0] reads x[n0 + ty
             tile[ty, tx], and writes tile[tx, ty] to y[k0 + ty, n0 + tx]: both times tx runs along
             memory. What lies beyond x or y is neither read nor written.
 New         cuda.shared.array(shape, dtype): one array for all threads of a block, its shape a
-            constant (and one such call a line, or the simulator takes two for the same).
+            number or a name of the module, for a GPU must know it before the kernel runs.
             cuda.syncthreads(): nobody goes on before all threads of the block are here, so all of
             them must come: guard the reads and the writes, never the wait.
 Shapes      x (N, K)  →  y (K, N)

@@ -3,7 +3,8 @@
 Task        y[i] = the sum of the numbers of its block up to and with x[i]: the cumulative sum that
             top-p sampling needs. In the round with distance 1, each number gets its left neighbor
             added; then every number is the sum of 2; with distance 2, of 4; then of 8.
-Launch      running_sums[blocks, THREADS](x, y), THREADS a power of two
+Launch      running_sums[blocks, THREADS](x, y), THREADS a power of two; the last block may reach
+            beyond the end
 Memory      thread t reads x[b · THREADS + t] once, into shared memory: 0 where x has ended. In each
             round it reads part[t - distance], if there is one, and part[t]; all wait; it writes
             part[t]; all wait. In the end it writes y[b · THREADS + t].

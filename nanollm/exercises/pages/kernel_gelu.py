@@ -1,7 +1,7 @@
 """GELU as a compiled loop: one walk over memory, many numbers at a time.
 
 Task        y[i] = ½ x[i] (1 + tanh u),   u = √(2/π) (x[i] + 0.044715 x[i]³)
-            written into y. NumPy walks over memory a dozen times for this; a compiled loop walks
+            written into y. NumPy walks over memory nine times for this; a compiled loop walks
             once. It is fast only if the compiler makes it SIMD: one instruction for up to 16
             numbers. For that
             - all arithmetic must be in x's own type. A literal like 0.5 is float64, and float32

@@ -19,6 +19,8 @@ EXERCISE = Exercise(
     name="cuda01_map", title="A thread for each entry", group="cuda", notebook="14_cuda",
     page="nanollm/exercises/pages/cuda01_map.py", blanks=("relu",), environment=ENVIRONMENT,
     checks=checks("relu", situations, answer, likely={
+        "outside": "the launch has as many threads as there are entries, and thread i has entry i: "
+                "its number is cuda.threadIdx.x, as it is",
         "both": "every thread must have an entry of its own: its number is cuda.threadIdx.x",
         "unwritten": "thread i must write y[i], also where x[i] is not above 0",
         "values": "a number above 0 stays as it is, any other becomes 0"}),

@@ -29,8 +29,9 @@ EXERCISE = Exercise(
                 "y.shape[1] before touching memory",
         "both": "two threads take the same entry: both directions need a number from blockIdx, "
                 "blockDim and threadIdx",
-        "unwritten":
-                "some threads are kept out that should not be, or a block's number is not counted",
+        "unwritten": "some threads are kept out that should not be, a block's number is not "
+                "counted, or row and column are exchanged: cuda.grid(2) gives the pair (in x, in "
+                "y), and x is the column",
         "values": "b belongs to the columns: row n, column k gets b[k]"}),
     hints=(
         ("Every thread has two numbers, one in x and one in y, each made as in cuda03_grid.\n"

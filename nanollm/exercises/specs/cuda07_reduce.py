@@ -25,10 +25,11 @@ EXERCISE = Exercise(
     checks=checks("block_sums", situations, answer, once={"x": 1}, rounds=ROUNDS, likely={
         "wait": "syncthreads stands inside an `if` that not all threads enter. Threads that have "
                 "nothing to add must come to the wait of each round too, or a GPU waits forever",
-        "both": "one thread writes the result of the block: if t == 0",
+        "both": "one thread of a block writes, if t == 0, and each block has a place of its own: "
+                "y[cuda.blockIdx.x]",
         "race": "a round may begin only when the one before it is done, and the first when all "
                 "numbers are in shared memory: cuda.syncthreads() before the loop and at the end "
-                "of each round",
+                "of each round; and only threads t < half add",
         "unwritten": "thread 0 writes the sum of its block to y[cuda.blockIdx.x]",
         "values": "a round adds part[t + half] to part[t] for t < half, with half = THREADS / 2, "
                 "then half of that, down to 1",

@@ -30,7 +30,8 @@ EXERCISE = Exercise(
         "race": "two waits a step: one when the tiles are full, one when everyone has used them",
         "unwritten": "thread (tx, ty) of block (bx, by) writes y[by · SIDE + ty, bx · SIDE + tx]",
         "values": "y[m, n] is the sum over all steps of near_a[ty, i] · near_b[i, tx], i below "
-                "SIDE; what lies beyond K must be 0 in the tiles",
+                "SIDE, begun at 0 in a variable of the thread's own; what lies beyond K must be 0 "
+                "in the tiles. n comes from x, m from y",
         "once": "a tile of a and one of b go into shared memory at each step; the products are "
                 "made from there"}),
     hints=(

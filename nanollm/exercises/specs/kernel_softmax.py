@@ -4,8 +4,8 @@ import numpy as np
 
 from nanollm import ops
 from nanollm.exercises.of_kernels import ENVIRONMENT, compare, errors_like_numpy, expect_no_arrays
-from nanollm.exercises.of_kernels import expect_simd, expect_single, reorders, run
-from nanollm.exercises.spec import Exercise, Wrong
+from nanollm.exercises.of_kernels import compiled, expect_simd, expect_single, reorders, run
+from nanollm.exercises.spec import Exercise, Wrong, wrapped
 
 X = np.random.default_rng(1).standard_normal((4, 1001), np.float32)
 
@@ -24,13 +24,20 @@ def values(student):
 def extremes(student):
     "large scores, and masked ones"
     row = np.array([[1.0, 2.0, 0.5]])
-    compare(student, "softmax", answer, [row + 1000, row - 1000])
+    compare(student, "softmax", answer, [row + 1000, row - 1000, *(
+        np.array([far]) for far in ([0.0, 1000], [1000.0, 0], [0.0, 1000, 0]))])
     y = run(student, "softmax", np.array([[0, -np.inf, 0]], np.float32))
     if not np.array_equal(y, [[0.5, 0, 0.5]]):
         raise Wrong("a masked score, -inf, must get the probability 0", tried="x = [[0, -inf, 0]]",
                     got=y, expected=np.array([[0.5, 0, 0.5]]),
                     likely="fastmath=True promises that no inf occurs; and begin the maximum with "
                            "an entry of the row")
+    flags = compiled(student, "softmax").targetoptions.get("fastmath") or set()
+    if flags is True or {"fast", "nnan", "ninf"} & set(flags):
+        raise Wrong(f"OPTIONS promises too much: \"fastmath\": {flags}", likely=wrapped(
+            "that no inf and no nan occurs, and a masked score is -inf: what comes out is up to "
+            "the compiler, right today and perhaps not tomorrow. Permit what you need, "
+            "{\"reassoc\", \"nsz\"}"))
 
 
 def single(student):
