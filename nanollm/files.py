@@ -29,6 +29,9 @@ def write(path, data):
         partial.write_bytes(data)
         flush(partial)
         os.replace(partial, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None       # the name that the user knows
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

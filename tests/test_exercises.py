@@ -6,8 +6,10 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import unicodedata
 
 import pytest
@@ -319,7 +321,10 @@ def test_hints_go_on_by_one_and_the_solution_is_behind_a_switch(folder, capsys):
 
 @pytest.mark.parametrize("words, message", [
     (["start", "sofmax"], "there is no exercise 'sofmax'; did you mean softmax"),
+    (["start", "exercises/softmax.py"], "did you mean softmax"),
     (["check", "nothing"], "there is no exercise 'nothing'"),
+    (["check", "softmax", "gelu"], "does not know 'gelu'"),
+    (["check", "--json", "scores.json"], "no exercise is started"),
     (["check"], "no exercise is started"),
     (["check", "--all"], "no exercise is started"),
     (["check", "softmax"], "exercise start softmax"),
@@ -330,6 +335,86 @@ def test_bad_words_are_one_line_and_exit_code_2(words, message, folder, capsys):
     assert run(*words) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_a_folder_in_place_of_the_file_is_told(folder, capsys):
+    (folder / "dropout.py").mkdir(parents=True)
+    assert run("check", "dropout") == 2
+    error = capsys.readouterr().err
+    assert "dropout.py is a folder" in error and error.count("\n") == 1
+    assert run("check") == 2
+    assert "no exercise is started" in capsys.readouterr().err
+    assert run("list") == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"dropout": 3}', '{"dropout": {"digest": "x"}}',
+                                  '{"dropout": {"hints": "two"}}'])
+def test_a_damaged_score_sheet_is_told_after_the_answer(text, folder, capsys):
+    run("start", "dropout")
+    (folder / "dropout.py").write_text(SOLVED, "utf-8")
+    (folder / "scores.json").write_text(text, "utf-8")
+    capsys.readouterr()
+    assert run("check", "dropout") == 2
+    streams = capsys.readouterr()
+    assert "8 of 8 checks pass" in streams.out
+    assert "scores.json is damaged: delete it" in streams.err and streams.err.count("\n") == 1
+    assert run("list") == run("hint", "dropout") == 2
+
+
+@pytest.mark.parametrize("words", [["list"], ["start", "dropout"], ["check"], ["hint", "dropout"]])
+def test_a_file_in_place_of_the_folder_is_told(words, folder, capsys):
+    folder.write_text("mine", "utf-8")
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert "is a file, expected the folder of the exercises" in error and error.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0,
+                    reason="nothing is forbidden to this user")
+def test_a_folder_that_cannot_be_written_is_told(folder, capsys):
+    folder.mkdir()
+    folder.chmod(0o500)
+    assert run("start", "dropout") == 2
+    assert capsys.readouterr().err == (
+        f"nanollm: cannot read or write {folder / 'dropout.py'} (Permission denied)\n")
+
+
+def test_windows_line_ends_are_no_mistake(tmp_path):
+    path = tmp_path / "dropout.py"
+    path.write_bytes(SOLVED.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert {v.state for v in examine(catalog.load("dropout"), path)} == {"passed"}
+
+
+def test_of_what_is_printed_the_last_lines_are_told(tmp_path):
+    path = tmp_path / "dropout.py"
+    path.write_text(SOLVED.replace(LINE, "for i in range(1000): print(i, 'x' * 1000)\n    "
+                                         "return x, (keep, rate)"), "utf-8")
+    message = next(v for v in examine(catalog.load("dropout"), path) if v.state == "wrong").message
+    *_, before, _, _, _, _, _, _, _, _, _, last = message.splitlines()
+    assert re.search(r"printed +\.\.\. and before, \d*990 more lines", before)
+    assert last.strip().startswith("999 xxx") and len(last) < 110
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C in another way")
+def test_ctrl_c_ends_the_check_and_what_it_runs(folder):
+    run("start", "dropout")
+    running = folder / "running"
+    (folder / "dropout.py").write_text(SOLVED.replace(LINE, (
+        f"import os, time; open({str(running)!r}, 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)")), "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nanollm", "exercise", "check"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, "PYTHONPATH": str(ROOT)})
+    while not (running.exists() and running.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, error = process.communicate(timeout=20)
+    assert (process.returncode, out, error) == (130, "", "\nnanollm: stopped\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(running.read_text()), 0)
 
 
 def test_the_message_in_the_readme_is_a_real_one(tmp_path):

@@ -82,7 +82,7 @@ def run_check(args):
     from nanollm.exercises import catalog, isolated, sheet
     if args.name and args.all:
         raise InputError(f"check {args.name}, or --all: not both")
-    started = [name for name in catalog.names() if sheet.path(name).exists()]
+    started = [name for name in catalog.names() if sheet.path(name).is_file()]
     if args.name:
         chosen = [catalog.load(args.name)]
     elif not started:
@@ -92,15 +92,14 @@ def run_check(args):
         chosen = [e for e in catalog.all_of_them() if e.name in started]
     else:
         chosen = [catalog.load(max(started, key=lambda n: sheet.path(n).stat().st_mtime))]
-    reports = []
-    for exercise in chosen:
-        reports.append(isolated.check(exercise, sheet.path(exercise.name)))
-        sheet.keep_report(reports[-1])
+    reports = [isolated.check(exercise, sheet.path(exercise.name)) for exercise in chosen]
     if args.all:
         print(table([(r.name, r.passed, len(r.checks), "passed" if r.complete else summary(r))
                      for r in reports], ["name", "passed", "of", "first to mend"]))
     else:
         print(told(reports[0]))
+    for report in reports:
+        sheet.keep_report(report)
     if args.json:
         files.write_json(args.json, {"passed": sum(r.complete for r in reports),
                                      "of": len(reports), "exercises": [r.json() for r in reports]})

@@ -4,6 +4,7 @@ import difflib
 import importlib
 from pathlib import Path
 
+from nanollm.cli.options import program
 from nanollm.errors import InputError
 from nanollm.exercises.spec import GROUPS
 
@@ -18,10 +19,10 @@ def names():
 def load(name):
     """The Exercise of this name. Raises InputError if there is none."""
     if name not in names():
-        near = difflib.get_close_matches(name.lower(), names(), n=3)
+        near = difflib.get_close_matches(Path(name.lower()).stem, names(), n=3)
         raise InputError(f"there is no exercise {name!r}" + (
             f"; did you mean {' or '.join(near)}?" if near
-            else "; `python -m nanollm exercise list` lists them"))
+            else f"; `{program()} exercise list` lists them"))
     return importlib.import_module(f"nanollm.exercises.specs.{name}").EXERCISE
 
 

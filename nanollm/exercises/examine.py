@@ -213,21 +213,22 @@ def told(error, path, printed):
                  "Shapes"]
     output = printed.getvalue().strip().splitlines()
     if output and "print" not in lines[0]:
-        more = [f"and {len(output) - PRINTED} more lines"] if len(output) > PRINTED else []
-        lines += spec.told("printed", [line[:90] for line in output[:PRINTED]] + more)
+        more = [f"... and before, {len(output) - PRINTED} more lines"][:len(output) > PRINTED]
+        lines += spec.told("printed", more + [line[:90] for line in output[-PRINTED:]])
     return "\n".join(lines)
 
 
 def raised(error, frames, path):
     """An exception that passed through the student's file: what it is, and their lines."""
-    kind, what = type(error).__name__, str(error).strip()
+    kind, what = type(error).__name__, "".join(str(error).strip().splitlines()[:1])
+    what = what if len(what) <= 200 else what[:200] + " ..."
     if isinstance(error, SystemExit):
         what = "the file ends Python; leave exit() out"
     elif isinstance(error, EOFError):
         what = "input() waits for a keyboard; nobody is there during a check"
     elif isinstance(error, RecursionError):
         what = "a function calls itself without end"
-    lines = [f"your code raises {kind}" + (f": {what.splitlines()[0]}" if what else "")]
+    lines = [f"your code raises {kind}" + (f": {what}" if what else "")]
     for frame in frames[-3:]:
         inside = "" if frame.name == "<module>" else f" in {frame.name}"
         lines.append(f"  {path.name}:{frame.lineno}{inside}:  {frame.line}")

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nanollm.checkout import ROOT
+from nanollm.cli.options import program
 from nanollm.errors import InputError
 from nanollm.exercises.examine import FILE, OVERTIME, PASSED, SKIPPED, WRONG, Verdict, title
 
@@ -57,8 +58,11 @@ class Report:
 def check(exercise, path):
     """The Report of `exercise` on the file `path`."""
     path, began = Path(path).resolve(), time.perf_counter()
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, expected a file: move it away, and `{program()} "
+                         f"exercise start {exercise.name}` writes one")
     if not path.is_file():
-        raise InputError(f"there is no {path}: `python -m nanollm exercise start {exercise.name}` "
+        raise InputError(f"there is no {path}: `{program()} exercise start {exercise.name}` "
                          "writes it")
     environment = {**os.environ, **exercise.environment, "PYTHONPATH": os.pathsep.join(
         filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}

@@ -3,14 +3,15 @@
 The inputs are the rows of tests/cases.py: first those without a mask and with one head, of these
 the smallest first, so that what fails is simple. Values are compared with the book's own op in
 float64, gradients with central differences (gradcheck.py, which also says what is likely wrong).
-Where an answer is wrong, the exercise's suspects are planted in the book's page one by one, then two
-at once: where the same wrong numbers come, their words name the mistake.
+Where an answer is wrong, the exercise's suspects are planted in the book's page one by one, then
+two at once: where the same wrong numbers come, their words name the mistake.
 """
 
 import ast
 import contextlib
 import functools
 import inspect
+import io
 import itertools
 import re
 import textwrap
@@ -508,9 +509,9 @@ class Tried:
 
 
 def attempt(compute, module, row):
-    """What compute gives: a list of arrays, or what it raises as text."""
+    """What compute gives, printing nothing: a list of arrays, or what it raises as text."""
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
             return compute(module, row)
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -23,8 +23,12 @@ from nanollm.exercises.collect import pytest_collect_file  # noqa: F401
 
 
 def folder():
-    """Where the student's files lie."""
-    return Path(os.environ.get("NANOLLM_EXERCISES") or ROOT / "exercises")
+    """Where the student's files lie. InputError if that is no folder."""
+    found = Path(os.environ.get("NANOLLM_EXERCISES") or ROOT / "exercises")
+    if found.exists() and not found.is_dir():
+        raise InputError(f"{found} is a file, expected the folder of the exercises: move it away, "
+                         "or let NANOLLM_EXERCISES name another")
+    return found
 
 
 def path(name):
@@ -64,9 +68,22 @@ def start(exercise, again=False):
 
 
 def read():
-    """The score sheet: empty if there is none yet."""
+    """The score sheet: empty if there is none yet. InputError if it is damaged."""
     scores = folder() / "scores.json"
-    return files.read_json(scores) if scores.exists() else {}
+    try:
+        found = files.read_json(scores) if scores.exists() else {}
+        if all(map(is_score, found.values())):
+            return found
+    except InputError:
+        pass
+    raise InputError(f"{scores} is damaged: delete it (it holds how far you are, not what you "
+                     "wrote)")
+
+
+def is_score(entry):
+    """Can a score sheet hold this of an exercise?"""
+    return isinstance(entry, dict) and isinstance(entry.get("hints", 0), int) and (
+        "digest" not in entry or {"passed", "of"} <= entry.keys())
 
 
 def keep(name, **entries):
@@ -88,7 +105,7 @@ def keep_report(report):
 
 def state(name, scores):
     """How far the student is: "not started", "started", "passed", or "k of n checks"."""
-    if not path(name).exists():
+    if not path(name).is_file():
         return "not started"
     score = scores.get(name, {})
     if "digest" not in score:
