@@ -33,6 +33,8 @@ def of_shape(got, expected):
                     "move a .T"]
         if near(got.reshape(expected.shape), expected):
             return ["its values are right: only a reshape (or keepdims) is missing"]
+    if got.ndim < expected.ndim:
+        return ["an axis is gone that the input has: look at axis= and keepdims= of the sums"]
     try:
         summed = unbroadcast(got, expected.shape)
     except (ValueError, IndexError):

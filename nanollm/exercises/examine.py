@@ -22,6 +22,8 @@ import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nanollm.exercises import catalog, spec, stubs
 from nanollm.exercises.spec import Wrong
 
@@ -242,11 +244,20 @@ def raised(error, frames, path):
         lines += spec.told("likely", "(n, k) @ (k, m): the inner sizes do not agree. Is a "
                            "transpose missing,\n.T or .swapaxes(-1, -2), or are the factors "
                            "exchanged?")
+    elif isinstance(error, IndexError) and "indexing arrays" in what:
+        lines += spec.told("likely", "arrays used together as an index need one shape: fold the "
+                           "leading axes of\nall into one first, with reshape")
+    elif isinstance(error, np.exceptions.AxisError):
+        lines += spec.told("likely", "inputs may have one axis or many: axis=-1 is the last one of "
+                           "any")
     elif isinstance(error, ValueError) and "to unpack" in what and "= saved" in frames[-1].line:
         lines += spec.told("likely", "the forward saves another number of things than are taken "
                            "out here")
     elif isinstance(error, FloatingPointError):
-        lines += spec.told("likely", "numbers grow too large: subtract the maximum first, or use a "
+        lines += spec.told("likely", "np.where computes both of its branches, also where one is "
+                           "not taken: no entry\nof either may overflow"
+                           if "np.where" in frames[-1].line and "overflow" in what else
+                           "numbers grow too large: subtract the maximum first, or use a "
                            "form that\ncannot overflow" if "overflow" in what
                            else "0 / 0, log(0), or inf - inf")
     return lines

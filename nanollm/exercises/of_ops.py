@@ -21,7 +21,7 @@ import numpy as np
 
 from nanollm import checkout, diagnosis, gradcheck, ops as reference
 from nanollm.exercises import stubs
-from nanollm.exercises.spec import Exercise, Wrong, call, expect, pair, spared
+from nanollm.exercises.spec import Exercise, Wrong, call, expect, kind, pair, spared
 
 NUMBERS = np.ndarray | np.generic | float | int
 CLOSE = {np.float32: 2e-5, np.float64: 1e-9}    # relative to the largest entry
@@ -34,6 +34,9 @@ ROWS = 6                # rows on which a suspect must give the student's number
 SHOWN = 30              # entries of all inputs that a message shows; beyond, their shapes
 UNKNOWN = ["no mistake known here, and no two of them, give these numbers: compute one entry by",
            "hand, line by line, and print what each line of yours makes of this input"]
+VIEWS = {"transposed": "transposed views", "strided": "views with gaps"}    # how they are stored
+SIZES = ("tokens", "longer than a block", "many rows")      # labels that say what the shapes say
+NO_GRADIENT = "None stands where there is no gradient: ids, masks, an input that is None"
 
 
 def exercise(name, *, ops, more=(), suspects=(), **settings):
@@ -94,7 +97,8 @@ def of_pair(op, likely):
             for dtype in CLOSE:
                 compare_backward(student, row, dtype, likely)
 
-    return [shape, pure, values, edges, extremes, gradient, backward_edges]
+    return [shape, pure, values, edges, *([extremes] if has_extremes(op) else []), gradient,
+            backward_edges]
 
 
 def of_step(op, likely):
@@ -157,11 +161,21 @@ def rows(op, which=None, empty=False):
             if which in (None, sort(row)) and (empty or filled(row))]
 
 
+def has_extremes(op):
+    """Has an op rows of extreme values? (No arrays are made: this is asked at import.)"""
+    cases, _ = checkout.tests()
+    return any(row[0] == op and is_extreme(row) for row in cases.CASES)
+
+
+def is_extreme(row):
+    return any(word in row[1] for word in EXTREME)
+
+
 def sort(row):
     """Is a row "extreme", an "edge", or "ordinary"?"""
-    label = row[1]
-    if any(word in label for word in EXTREME):
+    if is_extreme(row):
         return "extreme"
+    label = row[1]
     first = label.replace(",", " ").split()[0]
     return "edge" if first in EDGE or "everywhere" in label or not filled(row) else "ordinary"
 
@@ -203,7 +217,8 @@ def tried(row, dtype=np.float64):
     items = [*(f"{name} {x if x is None else x.shape}" for name, x in given.items()),
              *(f"{name}={value}" for name, value in settings.items())]
     whole = ", ".join(item.replace(" ", "\xa0") for item in items)      # no line ends inside
-    return textwrap.fill(f"{whole}: {row[1]}", 86).replace("\xa0", " ")
+    label = "" if row[1] in SIZES else f": {VIEWS.get(row[1], row[1])}"
+    return textwrap.fill(whole + label, 86).replace("\xa0", " ")
 
 
 @contextlib.contextmanager
@@ -242,15 +257,18 @@ def backward(module, row, dtype=np.float64):
             if isinstance(dy, tuple) and re.search("tuple|inhomogeneous", str(error)):
                 error.likely = f"y is a tuple of {len(dy)} here, and so is dy: take it apart first"
             raise
+    wanted = names(row)
     if not isinstance(dxs, tuple):
         raise Wrong(f"{op}_backward returns {type(dxs).__name__}, not a tuple",
-                    expected="a tuple: a gradient for each of " + ", ".join(names(row)),
-                    likely="with one input write `return (dx,)`, with the comma")
-    wanted = names(row)
+                    expected="a tuple, with a gradient for each input: " + ", ".join(wanted),
+                    likely="write `return tuple(...)`" if isinstance(dxs, list) else
+                           NO_GRADIENT if len(wanted) > 1 else
+                           "with one input write `return (dx,)`, with the comma")
     if len(dxs) != len(wanted):
         raise Wrong(f"{op}_backward returns a tuple of {len(dxs)}", tried=tried(row, dtype),
-                    expected=f"{len(wanted)}, a gradient for each of {', '.join(wanted)}",
-                    likely="None stands where there is no gradient: ids, masks")
+                    expected=f"{len(wanted)}, a gradient for each input: {', '.join(wanted)}",
+                    likely=NO_GRADIENT if len(dxs) < len(wanted) else
+                           "settings, such as axis, have none")
     return dxs
 
 
@@ -323,12 +341,18 @@ def compare_with_differences(student, row, likely):
         return
     dy_stays(student, row)
     with likely.explaining(gradients, student, row):
-        backward(student, row)                                  # does it return a tuple?
+        dxs = backward(student, row)                            # does it return a tuple?
         try:
             gradcheck.check(spared(getattr(student, op)), getattr(student, op + "_backward"),
                             inputs, settings, r.rng)
         except gradcheck.GradientError as error:
             what, *evidence = (line.strip() for line in str(error).splitlines())
+            if "cannot be nudged" in " ".join(evidence):
+                evidence = [f"the order is that of the inputs, {', '.join(names(row))}; whole "
+                            "numbers and bools have no gradient"]
+            elif any(np.shape(dx) == (1, *np.shape(x)) for dx, x in zip(dxs, inputs)):
+                evidence = ["saved is a tuple, also if it holds one array: take it out with "
+                            "`(y,) = saved`"]
             if evidence and evidence[0].startswith("at "):
                 what = f"{what} {evidence.pop(0)}"
             raise Wrong(what, tried=tried(row), likely=[
@@ -386,8 +410,8 @@ def results(name, y, want):
     if not isinstance(want, tuple):
         return [(name, y, want)]
     if not isinstance(y, tuple) or len(y) != len(want):
-        raise Wrong(f"{name} is {f'{len(y)} results' if isinstance(y, tuple) else 'one result'}",
-                    expected=f"a tuple of {len(want)}")
+        raise Wrong(f"{name} is {kind(y)}", expected=f"a tuple of {len(want)}",
+                    likely="write `tuple(...)`" if isinstance(y, list) else None)
     return [(f"{name}[{i}]", got, right) for i, (got, right) in enumerate(zip(y, want))]
 
 
@@ -551,7 +575,8 @@ def distance(a, b):
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
         return np.inf
-    return np.abs(np.subtract(a, b, dtype=np.float64)[np.isfinite(a)]).max(initial=0)
+    a, b = a[np.isfinite(a)], b[np.isfinite(a)]                 # inf - inf would be invalid
+    return np.abs(np.subtract(a, b, dtype=np.float64)).max(initial=0)
 
 
 def exact(x):

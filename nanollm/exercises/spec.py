@@ -16,12 +16,14 @@ score sheet. It returns nothing, or raises Wrong (or AssertionError):
         y, _ = pair(call(student.softmax, x), "softmax")
         expect("softmax's y", y, ops.softmax(x)[0], tried={"x": x})
 
-What the student's own lines raise needs no care: it is told with the line it came from.
+What the student's own lines raise needs no care: it is told with the line it came from and, where
+`call` was used, with what was tried.
 """
 
 import contextlib
 import copy
 import functools
+import inspect
 import io
 import textwrap
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ import numpy as np
 
 from nanollm import diagnosis
 
+SHOWN = (np.ndarray, np.generic, int, float, str, bytes, list, tuple, dict)
 GROUPS = ("ops", "pieces", "kernels", "cuda", "museum")
 
 
@@ -128,6 +131,9 @@ def call(function, *inputs, **settings):
     try:
         with contextlib.redirect_stdout(printed):
             result = function(*inputs, **settings)
+    except Exception as error:
+        error.tried = given(function, inputs, settings)
+        raise
     finally:
         print(printed.getvalue(), end="")                       # to whoever listens outside
     if result is None:
@@ -140,6 +146,15 @@ def call(function, *inputs, **settings):
         raise Wrong(f"{name} returns nothing", got="None", expected="a result",
                     likely="the `return` is missing, or an `if` leads past it")
     return result
+
+
+def given(function, inputs, settings):
+    """{name: value} of a call's arguments that can be shown; None if there are none."""
+    try:
+        named = inspect.signature(function).bind(*inputs, **settings).arguments
+    except (TypeError, ValueError):
+        return None
+    return {name: value for name, value in named.items() if isinstance(value, SHOWN)} or None
 
 
 def spared(function):
@@ -191,9 +206,9 @@ def expect(what, got, want, *, tried=None, tol=1e-9, dtype=None, likely=None):
     if dtype is not None and got.dtype != dtype:
         raise Wrong(f"{what} has the wrong dtype", tried=tried, got=str(got.dtype),
                     expected=str(np.dtype(dtype)), likely=likely or (
-                        "np.zeros(shape) is float64, and so is np.sqrt(2), a number of NumPy's:\n"
-                        "with float32 they give float64. np.zeros(shape, x.dtype) does not, nor\n"
-                        "does math.sqrt(2): Python's own numbers leave the dtype alone"))
+                        "np.zeros(shape) is float64, and a number of NumPy's, such as np.sqrt(2)\n"
+                        "or mask.sum(), makes float64 of float32. np.zeros(shape, x.dtype) does\n"
+                        "not, nor do Python's own numbers: math.sqrt(2), int(mask.sum())"))
     if want.dtype.kind not in "fc":
         if not np.array_equal(got, want):
             raise Wrong(f"{what} is wrong", tried=tried, got=got, expected=want,

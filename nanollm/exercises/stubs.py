@@ -12,7 +12,8 @@ from nanollm.checkout import ROOT
 TASKS = {
     "pairs": 'write what says "write me"; the rest is given. A forward returns (y, saved); saved '
              "is a tuple of what the backward needs. A backward returns a tuple: one gradient for "
-             "each array, None for ids and masks. Where y is a tuple (y, p), so is dy: (dy, dp).",
+             "each array, in their order, None for ids and masks. Where y is a tuple (y, p), so is "
+             "dy: (dy, dp). Inputs and dy stay as they are, and float32 gives float32.",
     "museum": "this program has a bug. Find it and mend it; leave the names as they are.",
     "": 'write what says "write me"; the rest is given.'}
 BAD_INPUT = " {names} {turn} bad input away: call {it} or leave {it} out, no check asks for that."

@@ -25,6 +25,8 @@ ROWS = [
 
     ("bpe", "count", "+= times", "+= 1", "counted once, however often"),
     ("bpe", "join", "p += 2", "p += 1", "joined, and its two ids are gone|nothing but the pair"),
+    ("bpe", "join", "return tuple(joined)", "return list(joined)", "cannot be one: return tuple"),
+    ("bpe", "learn", ", default=None)", ")", "min.*empty.*words = "),
     ("bpe", "learn", "min(counts, key=lambda pair: (-counts[pair], pair), default=None)",
      "max(counts, key=counts.get, default=None)", "a tie goes to the smaller ids"),
     ("bpe", "learn", "counts[pair] < 2", "counts[pair] < 1", "occurs once is not worth"),

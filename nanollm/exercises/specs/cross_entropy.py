@@ -13,6 +13,9 @@ EXERCISE = exercise(
          "the sign: the loss is minus the log of the probability"),
         ("cross_entropy", "lse - picked", "np.exp(picked - lse)",
          "the probability itself, not minus its logarithm"),
+        ("cross_entropy", "lse - picked",
+         "-np.log(p[np.arange(len(rows)), np.where(counted, flat, 0)])",
+         "the log of a probability that has rounded to 0: logsumexp(x) - x_target needs none"),
         ("cross_entropy", "counted = flat != ignore", "counted = flat != -1",
          "-1 is built in: the id to ignore is the setting `ignore`"),
         ("cross_entropy", "counted = flat != ignore", "counted = flat == flat",
@@ -38,10 +41,11 @@ EXERCISE = exercise(
          "L = (1/n) Σ (logsumexp(x_t) - x_t,target)，n 是计入的位置数；"
          "dx = (dy / n) (p - onehot(target))，被忽略的行为零。"),
         ("rows = x.reshape(-1, V), minus its maximum; lse, (p,) = logsumexp(rows); picked = "
-         "rows[np.arange(len(rows)), np.where(counted, flat, 0)]; n = max(counted.sum(), 1). "
-         "Backward: p.copy(), subtract 1 at the targets, times dy / n in p's dtype, rows ~counted "
-         "to 0, reshape.",
+         "rows[np.arange(len(rows)), np.where(counted, flat, 0)]; n = max(int(counted.sum()), 1), "
+         "a number of Python's, which leaves float32 alone. Backward: p.copy(), subtract 1 at the "
+         "targets, times dy / n in p's dtype, rows ~counted to 0, reshape.",
          "rows = x.reshape(-1, V)，减去各行最大值；lse, (p,) = logsumexp(rows)；picked = "
-         "rows[np.arange(len(rows)), np.where(counted, flat, 0)]；n = max(counted.sum(), 1)。"
+         "rows[np.arange(len(rows)), np.where(counted, flat, 0)]；n = max(int(counted.sum()), 1)，"
+         "用 Python 的整数，float32 才不会变成 float64。"
          "反向：p.copy()，在目标处减 1，乘以 dy / n（保持 p 的 dtype），~counted 的行置 0，再 "
          "reshape。")))

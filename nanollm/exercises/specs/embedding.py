@@ -15,6 +15,8 @@ EXERCISE = exercise(
          "a token that occurs twice keeps one of its gradients: dw[ids] = dy and dw[ids] += dy "
          "both "
          "write it once"),
+        ("embedding_backward", "np.add.at(dw, ids, dy)", "for i, d in zip(ids, dy): dw[i] += d",
+         "each pass adds a whole row of ids, and += writes a token that repeats in it once"),
         ("embedding_backward", "np.add.at(dw, ids, dy)", "np.subtract.at(dw, ids, dy)",
          "the sign is flipped"),
         ("embedding_backward", "np.add.at(dw, ids, dy)",

@@ -28,7 +28,7 @@ def check_huge(student):
 
 def check_size(student):
     "as few bytes as will do"
-    for V, each in (256, 2), (50_257, 2), (2 ** 16, 2), (2 ** 16 + 1, 4):
+    for V, each in (257, 2), (50_257, 2), (2 ** 16, 2), (2 ** 16 + 1, 4):
         got = len(call(student.pack, [0, 1, 2], V))
         if got != 3 * each:
             raise Wrong("the file has the wrong size", tried=f"3 ids of a vocabulary of {V:,}",

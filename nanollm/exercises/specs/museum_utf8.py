@@ -14,14 +14,16 @@ def compare(student, pieces, want, likely=None):
                     expected=str(want), likely="a text for each piece, and one more at the end")
     if whole == right:
         raise Wrong("a character is shown too late, or too early", tried=tried, got=str(got),
-                    expected=str(want))
+                    expected=str(want), likely="a character is shown once all its bytes are there; "
+                                               "only an\nunfinished one is held back")
     if "\ufffd" in whole and "\ufffd" not in right:
         raise Wrong("a character is shown as question marks in boxes (U+FFFD)", tried=tried,
                     got=str(got), expected=str(want),
                     likely=likely or "where does one piece end and the next begin?")
     if len(whole) < len(right):
         raise Wrong("something of the text is lost", tried=tried, got=str(got), expected=str(want),
-                    likely=likely)
+                    likely=likely or "what is unfinished at the end of a piece belongs to the "
+                                     "next: keep it")
     raise Wrong("the text is wrong", tried=tried, got=str(got), expected=str(want),
                 likely="bytes are UTF-8: one to four of them make a character")
 

@@ -27,8 +27,12 @@ def check_sinusoidal(student):
                 likely = "the exponent's sign: t is divided by 10000^(2i/C)"
             elif np.allclose(got[:, 0::2], np.sin((t + 1) / 10000 ** (2 * i / C)), atol=1e-5):
                 likely = "positions count from 0"
+            elif np.allclose(got[:, 0::2], np.sin(t * 10000 ** (2 * i / C) / 10000), atol=1e-5):
+                likely = ("this is the table of Doc 4 §4.1.3, with i from 0: the page asks for the "
+                          "paper's,\nsin(t / 10000^(2i/C))")
+        expect("the table", got, want, tried={"T": T, "C": C}, tol=1e-5, likely=likely)
         expect("the table", got, want, tried={"T": T, "C": C}, tol=1e-5, dtype=np.float32,
-               likely=likely)
+               likely="the parameter `dtype` is not used: end with .astype(dtype)")
 
 
 EXERCISE = exercise(
@@ -43,6 +47,8 @@ EXERCISE = exercise(
          "start is ignored in the backward: rows start to start + T - 1 of w were used"),
         ("positions_backward", ".sum(axis=0)", ".mean(axis=0)",
          "a mean over the sequences; one row of w serves them all, so its gradient is their sum"),
+        ("positions_backward", "dy.reshape(-1, T, C).sum", "dy.sum",
+         "the sum runs over axis 0 alone: before T there may be no axis, or several"),
         ("positions_backward", ".sum(axis=0)", "[-1]",
          "only the last sequence of the batch counts: sum over the leading axes"),
         ("positions_backward", "return dy, dw", "return 0 * dy, dw",

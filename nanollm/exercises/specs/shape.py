@@ -15,8 +15,12 @@ EXERCISE = exercise(
          "the axes are permuted the wrong way round"),
         ("transpose_backward", "np.argsort(axes)", "axes",
          "the same permutation again: the way back is the inverse permutation"),
+        ("transpose", "axes = check_transpose(x, axes)", "pass",
+         "argsort does not invert negative axes: save those that check_transpose returns"),
         ("concat_backward", "np.cumsum(sizes)[:-1]", "sizes[:-1]",
          "np.split cuts at positions, not at sizes: they have to be added up"),
+        ("concat_backward", "np.cumsum(sizes)[:-1]", "np.cumsum(sizes)",
+         "np.split makes one part more than it is given positions: leave out the last, the end"),
         ("split_backward", "concatenate(dy,", "concatenate(dy[::-1],",
          "the parts are joined in the reverse order"),
         ("sum_backward", "np.broadcast_to(dy, shape)", "np.broadcast_to(dy / 2, shape)",
@@ -44,9 +48,7 @@ EXERCISE = exercise(
          "reshape 变回原来的形状；transpose 用逆排列 argsort(axes)；concat 的反向按累计大小切开；"
          "split 的反向是拼接；sum 的反向把 dy 广播到被求和的轴上，mean 再除以 n。"),
         ("np.split(dy, np.cumsum(sizes)[:-1], axis=axis). For a sum without keepdims, first give "
-         "dy "
-         "its axes of size 1 back with reshape, then np.broadcast_to(dy, shape). mean is sum "
-         "divided by n = x.size // y.size.",
-         "np.split(dy, np.cumsum(sizes)[:-1], axis=axis)。sum 若没有 keepdims，先用 reshape 把大小"
-         "为 1 "
-         "的轴补回，再 np.broadcast_to(dy, shape)。mean 等于 sum 除以 n = x.size // y.size。")))
+         "dy its axes of size 1 back with reshape, then np.broadcast_to(dy, shape). mean is sum "
+         "divided by n = x.size // max(y.size, 1).",
+         "np.split(dy, np.cumsum(sizes)[:-1], axis=axis)。sum 若没有 keepdims，先用 reshape 把"
+         "大小为 1 的轴补回，再 np.broadcast_to(dy, shape)。mean 等于 sum 除以 n = x.size // max(y.size, 1)。")))

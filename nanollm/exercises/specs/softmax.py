@@ -21,6 +21,8 @@ EXERCISE = exercise(
          "only the Jacobian's diagonal y (1 - y): a score moves the other probabilities, too"),
         ("softmax_backward", "dy - mean", "dy",
          "the mean of dy under y is not subtracted: a score moves all probabilities of its row"),
+        ("softmax_backward", "dy - mean", "dy + mean",
+         "the sign: the mean of dy under y is subtracted, not added"),
         ("softmax_backward", "(y * dy).sum(", "(y * dy).mean(",
          "the mean of dy under y is the sum of y dy: y already holds the weights"),
         ("softmax_backward", "(y * dy).sum(", "dy.mean(",
