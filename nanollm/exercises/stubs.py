@@ -68,10 +68,15 @@ def with_head(exercise, source):
 
 
 def on_bad_input(tree):
-    """What is said of a page's functions check_NAME, its own or imported; "" if it has none."""
+    """What is said of the functions that check inputs, and whose calls a stub has lost; or "".
+
+    They are named check_NAME, or come from ops/checks.py and are called by none of these.
+    """
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom)
-                for alias in node.names]
-    *most, last = [n for n in [*imported, *functions(tree)] if n.startswith("check_")] or [""]
+                for alias in node.names if alias.name.startswith("check_")
+                or node.module == "nanollm.ops.checks" and alias.name not in used]
+    *most, last = [*imported, *(n for n in functions(tree) if n.startswith("check_"))] or [""]
     if not last:
         return ""
     return BAD_INPUT.format(names=f"{', '.join(most)} and {last}" if most else last,
