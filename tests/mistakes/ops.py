@@ -30,7 +30,7 @@ ROWS = [(exercise.name, function, old, new, re.escape(words))
     ("layernorm", "layernorm", "axis=-1", "axis=0", "layernorm runs along axis 0"),
     ("softmax", "logsumexp", "[..., 0]", "", "an axis is left|axis of size 1 is too many"),
     ("softmax", "softmax_backward", "(y,) = saved", "y = saved", r"saved is a tuple, also if"),
-    ("softmax", "softmax", "axis=-1", "axis=1", "AxisError.*axis=-1 is the last one"),
+    ("softmax", "softmax", "axis=-1", "axis=2", "AxisError.*axis=-1 is the last one"),
     ("cross_entropy", "cross_entropy_backward", "dx.reshape(shape)", "dx", "reshape"),
     ("cross_entropy", "cross_entropy", "x.reshape(-1, V), targets.reshape(-1)", "x, targets",
      "need one shape: fold the"),
