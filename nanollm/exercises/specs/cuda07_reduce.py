@@ -39,8 +39,8 @@ EXERCISE = Exercise(
         ("`y[b] += x[i]` in every thread is a race: two read the same old sum. Instead add in\n"
          "pairs: half of the threads take over the numbers of the other half, then half of\n"
          "those, until thread 0 has everything.",
-         "每个线程都执行 y[b] += x[i] 会产生竞争：两个线程读到同一个旧值。应当两两相加：一半线\n"
-         "程接收另一半的数，再减半，直到全部集中到 0 号线程。"),
+         "每个线程都执行 y[b] += x[i] 会产生数据竞争：两个线程读到同一个旧值。应当两两相加：\n"
+         "一半线程接收另一半的数，再减半，直到全部集中到 0 号线程。"),
         ("In shared memory: part[t] = x[i] or 0. Wait. half = THREADS / 2, then half of it, as\n"
          "long as half > 0: threads t < half add part[t + half] to part[t]; all threads wait.",
          "共享内存中 part[t] = x[i]，没有则为 0。等待。half 从 THREADS / 2 开始每轮减半，直到\n"
