@@ -24,7 +24,8 @@ from nanollm import backend, ops, tape
 from nanollm.exercises import catalog, stubs
 
 # What ends a test where numbers or shapes are wrong; a NameError would be a mistake in a row here.
-CAUGHT = (AssertionError, ValueError, RuntimeWarning, pytest.fail.Exception)
+CAUGHT = (AssertionError, ValueError, IndexError, ZeroDivisionError, RuntimeWarning,
+          pytest.fail.Exception)
 
 # What an op is known to do, beside what the rows of cases.py say; each sees some mistake of its op.
 FACTS = [
