@@ -239,6 +239,15 @@ def test_a_process_of_its_own_survives(line, regex, tmp_path):
         assert re.search(regex, report.first.message), report.first.message
 
 
+def test_an_endless_loop_outside_of_all_functions_is_told_of_the_file(tmp_path):
+    path = tmp_path / "dropout.py"
+    path.write_text(SOLVED + "\n\nwhile True:\n    pass\n", "utf-8")
+    exercise = dataclasses.replace(catalog.load("dropout"), limit=2)
+    report = isolated.check(exercise, path)
+    assert report.first.title == "the file" and len(report.checks) == len(exercise.checks)
+    assert re.search(r"endless loop.*\n  it was at dropout\.py:\d+:  ", report.first.message)
+
+
 # ---- the command line
 
 @pytest.fixture

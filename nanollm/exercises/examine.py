@@ -283,7 +283,8 @@ def main(name, path, out, limit):
             done.append(verdict)
 
         def out_of_time():
-            put(Verdict(title(exercise.checks[min(len(done), len(exercise.checks) - 1)]), WRONG,
+            check = exercise.checks[min(len(done), len(exercise.checks) - 1)]
+            put(Verdict(FILE if runs(load, main_thread) else title(check), WRONG,
                         overtime(limit, path, main_thread)))
             os._exit(OVERTIME)
 
@@ -294,6 +295,14 @@ def main(name, path, out, limit):
         for verdict in examine(exercise, path):
             put(verdict)
         watch.cancel()
+
+
+def runs(function, thread):
+    """Is the thread inside this function just now?"""
+    frame = sys._current_frames().get(thread)
+    while frame is not None and frame.f_code is not function.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def overtime(limit, path, thread):

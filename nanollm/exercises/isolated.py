@@ -79,7 +79,8 @@ def check(exercise, path):
         if not verdicts and "Traceback" in complaint and code == 1:
             raise RuntimeError(complaint)                       # a mistake of ours
         verdicts.append(Verdict(title(checks[len(verdicts)]), WRONG, ended(exercise, code)))
-    verdicts += [Verdict(title(c), SKIPPED) for c in checks[len(verdicts):]]
+    reached = sum(verdict.title != FILE for verdict in verdicts)
+    verdicts += [Verdict(title(check), SKIPPED) for check in checks[reached:]]
     return Report(exercise.name, verdicts, time.perf_counter() - began)
 
 
