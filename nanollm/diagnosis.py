@@ -98,14 +98,16 @@ def factor(ratio, sizes):
 def equal_to(number, sizes):
     """What `number` could be, in words: "a, b or c"; "" if it is none of `sizes`.
 
-    Of several inputs with the same axis (q.shape[1], k.shape[1]) the first stands for all.
+    Of several inputs with such an axis or number (q.shape[1], k.shape[1]) the first stands for all.
     """
-    found = {}
+    listed, first = [], {}
     for value, words in sizes:
-        for of, text in (value, words), (value ** 0.5, f"√({words})"):
-            if abs(number / of - 1) < NEAR:
-                found.setdefault(re.sub(r"\w+(?=\.shape)|\w+$", "", text), text)
-    listed = list(found.values())
+        name, _, shape = words.partition(".shape")
+        what = "a shape" if shape else re.sub(r" of \w+$", "", words)
+        for text, of in {words: value, f"√({words})": value ** 0.5 if shape else 0}.items():
+            if of and abs(number / of - 1) < NEAR and (
+                    first.setdefault((what, of == value), name) == name):
+                listed.append(text)
     if listed and abs(number - 2) < NEAR:
         listed.append("just 2")
     return ", ".join(listed[:-1]) + " or " * (len(listed) > 1) + "".join(listed[-1:])
@@ -182,7 +184,8 @@ def sizes(forward, names, inputs, settings):
         if x is None:
             continue
         found += [(n, f"{name}.shape[{i}]") for i, n in enumerate(x.shape)]
-        found += [(x.size, f"the number of entries of {name}")]
+        if x.ndim > 1 and x.size:
+            found += [(x.size, f"the number of entries of {name}")]
         if x.ndim > 2 and x.size:
             found += [(x.size // x.shape[-1], f"the number of rows of {name}")]
         if x.dtype == bool:

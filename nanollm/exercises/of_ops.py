@@ -467,6 +467,9 @@ class Suspects:
         if found:
             return found[0][-1]
         seen = [one for one in self.all if tried.shows(planted(self.page, one))]
+        for one in seen:
+            if tried.same(planted(self.page, one), sign=-1):
+                return ["the sign is flipped; with the other sign it is a known mistake:", one[-1]]
         for one, other in itertools.combinations(seen, 2):
             both = planted(self.page, one, other)
             if both and tried.same(both):
@@ -516,15 +519,23 @@ class Tried:
             if sum(seen for *_, seen in self.rows) >= most:
                 break
 
-    def same(self, module):
+    def same(self, module, sign=1):
         """Does the page with a mistake give the student's numbers?
 
-        On the first row it must give the first array that is wrong, and spoil none that is right.
-        Other rows must agree in that array.
+        On the first row it must give the first array that is wrong, times `sign`, and spoil none
+        that is right. Other rows must agree in that array.
         """
         return any(seen for *_, seen in self.rows) and all(
-            does_the_same(attempt(self.compute, module, row), theirs, right, self.which,
-                          row is self.rows[0][0]) for row, theirs, right, _ in self.rows)
+            does_the_same(self.signed(attempt(self.compute, module, row), sign), theirs, right,
+                          self.which, row is self.rows[0][0])
+            for row, theirs, right, _ in self.rows)
+
+    def signed(self, arrays, sign):
+        """The arrays, the one that is looked at times `sign`."""
+        if sign == 1 or self.which is None or isinstance(arrays, str):
+            return arrays
+        return [sign * x if i == self.which and isinstance(x, NUMBERS) else x
+                for i, x in enumerate(arrays)]
 
     def shows(self, module):
         """Is the mistake seen in the array that is wrong, on any of the rows?"""

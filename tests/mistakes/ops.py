@@ -27,6 +27,8 @@ ROWS = [(exercise.name, function, old, new, re.escape(words))
      "(y * dy).sum(axis=-1, keepdims=True)                 # (..., 1)  E_y[dy]\n    "
      "return (y * (dy - mean),)", "(y * dy).mean(axis=-1, keepdims=True)\n    "
      "return (dy - mean,)", "two mistakes at once.*y already holds the weights\n.*weighting by y"),
+    ("softmax", "softmax_backward", "(y * (dy - mean),)", "(-y * dy,)",
+     "sign is flipped; with the other sign.*mean of dy under y is not subtracted"),
     ("layernorm", "layernorm", "axis=-1", "axis=0", "layernorm runs along axis 0"),
     ("softmax", "logsumexp", "[..., 0]", "", "an axis is left|axis of size 1 is too many"),
     ("softmax", "softmax_backward", "(y,) = saved", "y = saved", r"saved is a tuple, also if"),
