@@ -204,7 +204,7 @@ def told(error, path, printed):
             if frame.filename == str(path)]
     kind = type(error).__name__
     if type(error).__module__.startswith("numba"):
-        lines = [f"Numba refuses: {kind}", *compiler(str(error))]
+        lines = [f"Numba refuses: {kind}", *compiler(str(error), path)]
     elif mine:
         lines = raised(error, mine, path)
     elif isinstance(error, AssertionError):
@@ -263,11 +263,15 @@ def raised(error, frames, path):
     return lines
 
 
-def compiler(message):
-    """The lines of a compiler's message that speak of the student's file."""
+def compiler(message, path):
+    """The lines of a compiler's message that speak of the student's file, its own line first."""
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    at = re.search(rf'File "[^"]*{re.escape(path.name)}", line (\d+)', message)
     kept = [line for line in message.splitlines()
             if line.strip() and "site-packages" not in line and not line.startswith("During: ")]
+    if at:
+        text = linecache.getline(str(path), int(at[1])).strip()
+        kept.insert(0, f"{path.name}:{at[1]}:  {text}")
     return ["  " + line for line in kept[:14]]
 
 

@@ -37,6 +37,8 @@ ROWS = [
     ("kernel_softmax", "softmax", "m = max(m, x[n, k])", "m = m", "wrong.*overflows"),
     ("kernel_softmax", "", FLAGS, '"fastmath": True', "promises too much.*-inf"),
     ("kernel_softmax", "", "error_model", "error_modell", "refuses the options.*error_modell"),
+    ("kernel_softmax", "softmax", "m = x[n, 0]", "m = x.max(axis=1)",
+     r"Numba refuses.*kernel_softmax\.py:\d+: +m = x\.max\(axis=1\)\n.*axis"),
     ("kernel_softmax", "softmax", "y[n, k] *= scale", "y[n, k] *= total", "wrong"),
     ("kernel_softmax", "", "    for n in range(N):\n", "    for n in range(N):\n"
      "        row = x[n] - x[n].max()\n        y[n, 0] = row[0]\n", "makes an array"),
