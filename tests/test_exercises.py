@@ -370,6 +370,9 @@ def test_a_damaged_score_sheet_is_told_after_the_answer(text, folder, capsys):
     assert "8 of 8 checks pass" in streams.out
     assert "scores.json is damaged: delete it" in streams.err and streams.err.count("\n") == 1
     assert run("list") == run("hint", "dropout") == 2
+    out = plain_pytest(folder)
+    assert "scores.json is damaged: delete it" in out and "1 failed, 8 passed" in out
+    assert "Traceback" not in out and "sheet.py" not in out
 
 
 @pytest.mark.parametrize("words", [["list"], ["start", "dropout"], ["check"], ["hint", "dropout"]])

@@ -5,6 +5,7 @@ exercises/conftest.py takes `pytest_collect_file` from here.
 
 import pytest
 
+from nanollm.errors import InputError
 from nanollm.exercises import catalog, sheet
 from nanollm.exercises.examine import FILE, PASSED, WRONG, title
 
@@ -49,7 +50,7 @@ class ExerciseItem(pytest.Item):
         raise Failed(verdict.message)
 
     def repr_failure(self, excinfo, style=None):
-        if isinstance(excinfo.value, Failed):
+        if isinstance(excinfo.value, Failed | InputError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
