@@ -30,6 +30,10 @@ def run(student, name, x):
     except KeyError as error:                    # of Numba, if there is an option it doesn't know
         words = str(error.args[0]).partition(". Known")[0]
         raise Wrong(f"Numba refuses the options of @njit: {words}") from None
+    except ZeroDivisionError:
+        raise Wrong(f"{name} divides by 0", tried=tried(x), likely=wrapped(
+            "which sum can be 0, and with which x? (Numba raises here, unless OPTIONS says "
+            "error_model=\"numpy\"; then a nan comes out)")) from None
     if not np.array_equal(x, kept, equal_nan=True):
         raise Wrong(f"{name} changes its input x", tried=tried(x), likely="write into y only")
     return y
@@ -65,8 +69,8 @@ def compare(student, name, answer, arrays):
                 likely = ("fastmath=True promises that no inf and no nan occurs on the way, and "
                           "the compiler relies on it")
             elif near(y, want, dtype):
-                likely = ("it is right to about seven digits: a constant is float32 where x is "
-                          "float64, make it with x.dtype.type(...)")
+                likely = ("it is right to about seven digits: a constant has too few digits, or is "
+                          "float32 where x is float64, make it with x.dtype.type(...)")
             expect(f"{name}'s y", y, want, tried=tried(given), tol=close,
                    likely=likely and wrapped(likely))
 

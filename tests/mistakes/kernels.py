@@ -1,6 +1,16 @@
 """Mistakes planted in the exercises of the group "kernels"; the columns are in __init__.py."""
 
 FLAGS = '"fastmath": {"reassoc", "nsz"}'
+BEGIN = """\
+OPTIONS = {"error_model": "numpy", "fastmath": {"reassoc", "nsz"}}    # what the compiler may do
+
+
+@njit(**OPTIONS)
+def softmax(x, y):
+    N, K = x.shape
+    for n in range(N):
+        m = x[n, 0]
+"""
 COLUMNS = """    for c in prange(dw.shape[1]):
         for v in range(dw.shape[0]):
             dw[v, c] = 0
@@ -16,6 +26,8 @@ ROWS = [
     ("kernel_gelu", "", '{"error_model": "numpy"}', '{"error_model": "numpy", "fastmath": True}',
      "y is wrong.*no inf and no nan"),
     ("kernel_gelu", "gelu", "of(0.044715)", "of(0.44715)", "y is wrong"),
+    ("kernel_gelu", "gelu", "of(math.sqrt(2 / math.pi))", "of(0.797885)",
+     "y is wrong.*too few digits"),
     ("kernel_gelu", "gelu", "scale, cubic = of(math.sqrt(2 / math.pi)), of(0.044715)",
      "scale, cubic = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)",
      "Numba refuses.*NameError"),
@@ -35,6 +47,8 @@ ROWS = [
     ("kernel_softmax", "softmax", "m = x[n, 0]", "m = x.dtype.type(0)", "wrong"),
     ("kernel_softmax", "softmax", "m = max(m, x[n, k])", "m = x[n, k]", "wrong.*overflows"),
     ("kernel_softmax", "softmax", "m = max(m, x[n, k])", "m = m", "wrong.*overflows"),
+    ("kernel_softmax", "", BEGIN, BEGIN.replace('"error_model": "numpy", ', "").replace(
+        "x[n, 0]", "x.dtype.type(0)"), "divides by 0.*-999.*which sum can be 0"),
     ("kernel_softmax", "", FLAGS, '"fastmath": True', "promises too much.*-inf"),
     ("kernel_softmax", "", "error_model", "error_modell", "refuses the options.*error_modell"),
     ("kernel_softmax", "softmax", "m = x[n, 0]", "m = x.max(axis=1)",
