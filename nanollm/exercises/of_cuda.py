@@ -182,9 +182,9 @@ def expect_even(puzzle, run):
         raise Wrong(f"some threads of block {place(block)} come to syncthreads "
                     f"{number(counts[0])}, others {number(counts[-1])}", tried=run.tried,
                     likely=wrapped(puzzle.likely.get(
-                        "wait", "syncthreads stands inside an `if` or after a `return`. All "
-                        "threads of a block must come to each, or a GPU waits forever: guard the "
-                        "reads and writes, not the wait")))
+                        "wait", "syncthreads stands inside an `if`, after a `return`, or in a loop "
+                        "that some leave earlier. All threads of a block must come to each, or a "
+                        "GPU waits forever: guard the reads and writes, not the wait")))
 
 
 def expect_no_race(puzzle, run):

@@ -75,7 +75,7 @@ ROWS = [
             dw[ids[n], c] += dy[n, c]
 """, "10 tokens start 10 loops.*the outer one"),
     ("kernel_scatter", "scatter", "for v in range(dw.shape[0]):\n            dw[v, c] = 0",
-     "dw[:] = 0", r"race: turn 0 .* writes dw\[0, 0\], and turn 1 writes it"),
+     "dw[:] = 0", r"race: turn 0 .* writes dw\[0, 0\], and turn 1 writes it.*wipes out"),
     ("kernel_scatter", "scatter", "prange(dw.shape[1])", "range(dw.shape[1])", "on one thread"),
     ("kernel_scatter", "", "@njit(parallel=True)", "@njit", "on one thread"),
     ("kernel_scatter", "scatter",

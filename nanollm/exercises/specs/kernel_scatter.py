@@ -15,6 +15,8 @@ LOST = ("dw[...] += is a read, an addition and a write. Two threads with the sam
         "old sum, and one of the two additions is lost. With a large vocabulary it is rare, and "
         "shows on another day. Share the work so that a number of dw belongs to one thread: by "
         "columns")
+OVERWRITTEN = ("Where both write, the second wipes out what the first has written. Share the work "
+               "so that a number belongs to one turn: each clears and fills its own column")
 
 
 def scatter(student, ids, dy, V):
@@ -74,7 +76,7 @@ def alone(student):
             raise Wrong(f"a race: turn {first} of the loop over prange {deeds[0]} {place}, and "
                         f"turn {second} {deeds[1]} it", tried=f"ids = {ids.tolist()}, V = {V}",
                         likely=wrapped("two turns may be on two threads, at the same time. "
-                                       + LOST))
+                                       + (OVERWRITTEN if all(writes) else LOST)))
 
 
 def calls(times):
