@@ -264,12 +264,16 @@ def causes(c):
     """Lines: why the run may have left the band, the likeliest first; none if it is inside."""
     found = [f"{name} is {ours}, in the reference {theirs}"
              for name, (ours, theirs) in c.different.items()]
+    if not c.outside:
+        return []
+    if {"data", "tokenizer"} & {*c.different} or (
+            "vocab" in c.different and c.config["settings"]["tokenizer"] == "byte pairs"):
+        return found + ["it reads other tokens than the reference: a loss in nats a token says "
+                        "nothing beside a loss in nats of another token"]
     if c.config["text"] != c.reference.text:
         found.append("it learned from another text than the reference ("
                      + ("another Python has other help texts" if
                         c.config["settings"]["data"] == "pydoc" else "the sha256 differs") + ")")
-    if not c.outside:
-        return []
     shape = next((line for line in (cause(c) for cause in SHAPES) if line), None)
     return found + [shape or "the curve has no shape that is known here: compare the settings, "
                     "then check each backward (python -m nanollm check)"]

@@ -57,7 +57,8 @@ def read_config(run):
     config = read_json(run / "config.json")
     if config.get("format") != FORMAT:
         raise InputError(f"{run / 'config.json'} has format {config.get('format')!r}, expected "
-                         f"{FORMAT}: another version of nanollm wrote it")
+                         f"{FORMAT}: " + ("`fit` made this run, not `train`" if "task" in config
+                                          else "another version of nanollm wrote it"))
     for key, kind in FIELDS.items():
         if key not in config:
             raise InputError(f"{run / 'config.json'} is damaged: it has no {key!r}")

@@ -235,6 +235,7 @@ def test_a_trained_model_comes_with_its_tokenizer(run):
     (lambda run: (run / "config.json").unlink(), "not the folder of a run"),
     (lambda run: (run / "config.json").write_text('{"for'), "config.json cannot be read"),
     (lambda run: edit(run / "config.json", format=99), "has format 99, expected 1"),
+    (lambda run: edit(run / "config.json", format="fit 1", task="dates"), "`fit` made this run"),
     (lambda run: files.write_json(run / "config.json", {"format": 1}), "it has no 'preset'"),
     (lambda run: edit(run / "config.json", model={"vocab": 5}), "describes no model"),
     (lambda run: edit(run / "config.json", model=[]), r"model is \[\], expected a JSON object"),

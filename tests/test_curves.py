@@ -103,6 +103,12 @@ def test_settings_that_differ_are_named_first(reference):
     assert causes(run)[0] == f"lr is 1.0, in the reference {reference.settings['lr']}"
 
 
+@pytest.mark.parametrize("changed", [{"data": "names"}, {"tokenizer": "other"}])
+def test_a_run_that_reads_other_tokens_is_told_so(reference, changed):
+    run = as_run(reference, 2 * middle(reference), **changed)
+    assert len(causes(run)) == 2 and "other tokens" in causes(run)[-1]
+
+
 # Real trainings, with a real mistake in them
 
 def trained(folder, steps, **changed):

@@ -114,9 +114,12 @@ def closing(path, notebook):
     if path.stem in EXERCISES.values():
         yield from (f"starts {name}, an exercise of {EXERCISES[name]}" for name in started
                     if EXERCISES.get(name, path.stem) != path.stem)
-    named = set(re.findall(r"\w+", parts["Exercises"]))
-    yield from (f"does not name its exercise {name}" for name, home in EXERCISES.items()
-                if home == path.stem and name not in named)
+    named = list(dict.fromkeys(re.findall(r"\w+", parts["Exercises"])))
+    own = [name for name, home in EXERCISES.items() if home == path.stem]
+    yield from (f"does not name its exercise {name}" for name in own if name not in named)
+    listed = [name for name in own if name in named and not name.startswith("museum_")]
+    if listed != (met := [name for name in named if name in listed]):
+        yield f"`exercise list` has {', '.join(listed)}, the notebook {', '.join(met)}"
 
 
 def links(path, notebook):
@@ -262,6 +265,7 @@ def test_a_good_notebook_keeps_the_rules(tmp_path):
     (closing, "exercise start embedding", "", "starts none"),
     (closing, "start embedding", "start embeding", "no exercise embeding"),
     (closing, "start embedding", "start gelu", "starts gelu, an exercise of 11_transformer"),
+    (closing, "start embedding`, then positions", "start positions`, then embedding", "list"),
     (closing, "museum_scatter", "more", "does not name its exercise museum_scatter"),
     (links, "ops/embedding.py", "ops/embeding.py", "no file"),
     (links, "nothing", "[Doc 9](equations.md#d9-none)", "no row d9-none"),

@@ -138,7 +138,8 @@ def forbid_imports(stub, tree, path):
             continue                                            # numba, where the stub uses it
         what = f"{name} from {module}" if name else module
         if root in OURS or root == "importlib" or name == "__import__":
-            raise Wrong(f"{path.name}:{line} imports {what}: the library's own answer",
+            which = "the library's own answer" if root in OURS else "a way around the stub's imports"
+            raise Wrong(f"{path.name}:{line} imports {what}: {which}",
                         likely="write it yourself; of nanollm, only what the stub imports may be "
                                "used")
         raise Wrong(f"{path.name}:{line} imports {what}",

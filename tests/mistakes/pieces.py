@@ -24,6 +24,8 @@ ROWS = [
      "tensors themselves, not copies"),
 
     ("bpe", "count", "+= times", "+= 1", "counted once, however often"),
+    ("bpe", "count", "for word, times in words.items():\n",
+     "while words:\n        word, times = words.popitem()\n", "count changed the `words`"),
     ("bpe", "join", "p += 2", "p += 1", "joined, and its two ids are gone|nothing but the pair"),
     ("bpe", "join", "return tuple(joined)", "return list(joined)", "cannot be one: return tuple"),
     ("bpe", "learn", ", default=None)", ")", "min.*empty.*words = "),
@@ -32,6 +34,7 @@ ROWS = [
     ("bpe", "learn", "counts[pair] < 2", "counts[pair] < 1", "occurs once is not worth"),
     ("bpe", "learn", "first + len(merges)", "first + len(merges) + 1",
      r"becomes the token first \+ i"),
+    ("bpe", "learn", "len(merges) < wanted", "len(merges) < wanted - 1", "too few pairs"),
     ("bpe", "learn", "words = joined", "pass", "same pair is learned twice"),
     ("bpe", "encode", "min(fits, key=ranks.get)", "fits[0]", "learned first, not the one"),
     ("bpe", "encode", "min(fits, key=ranks.get)", "max(fits, key=ranks.get)", "learned first"),

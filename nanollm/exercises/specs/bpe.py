@@ -30,8 +30,13 @@ def merges_of(words, wanted, first):
 def check_count(student):
     "pairs are counted, each as often as its word occurs"
     words = {(1, 2, 1, 2): 3, (2, 1): 5}
-    got = dict(call(student.count, dict(words)))
-    want = {(1, 2): 6, (2, 1): 8}
+    given, want = dict(words), {(1, 2): 6, (2, 1): 8}
+    got = dict(call(student.count, given))
+    if given != words:
+        raise Wrong("count changed the `words` it was given", tried={"words": words},
+                    got=f"{given} after it", expected="the same words as before",
+                    likely="pop, popitem, del and clear write into the caller's dict: walk over "
+                           "words.items()")
     if got == {(1, 2): 2, (2, 1): 2}:
         raise Wrong("each word is counted once, however often it occurs", tried={"words": words},
                     got=str(got), expected=str(want), likely="add `times`, not 1")
@@ -66,6 +71,11 @@ def check_order(student):
             raise Wrong("the same pair is learned twice", tried={"words": words}, got=str(got),
                         expected=str(want), likely="after a merge the words hold the new token: "
                                               "count on the joined words")
+        if len(got) < len(want):
+            raise Wrong("too few pairs are learned",
+                        tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
+                        expected=str(want),
+                        likely="go on until there are `wanted` of them, and append each pair")
         if got != want:
             raise Wrong("of pairs that occur equally often the wrong one is joined first",
                         tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
