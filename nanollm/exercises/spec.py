@@ -183,8 +183,10 @@ def pair(result, name):
 
 def kind(value):
     """What sort of thing a value is, in words."""
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray:
         return f"an array {value.dtype} {value.shape}"
+    if isinstance(value, np.ndarray):
+        return f"a {type(value).__name__}, not a plain array"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
     return f"{type(value).__name__} {show(value)}"
@@ -197,7 +199,7 @@ def expect(what, got, want, *, tried=None, tol=1e-9, dtype=None, likely=None):
     likely    lines to add in place of what the numbers suggest
     """
     want = np.asarray(want)
-    if not isinstance(got, np.ndarray | np.generic | float | int):
+    if not isinstance(got, np.generic | float | int) and type(got) is not np.ndarray:
         raise Wrong(f"{what} is {kind(got)}", tried=tried, expected=kind(want))
     got = np.asarray(got)
     if got.shape != want.shape:
