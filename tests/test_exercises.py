@@ -24,6 +24,7 @@ from nanollm.exercises.examine import examine
 
 ROWS = [(group, n, *row) for group in mistakes.GROUPS
         for n, row in enumerate(mistakes.rows(group))]
+RIGHT = [(n, *row) for n, row in enumerate(mistakes.rows("right"))]
 outcomes = functools.cache(in_a_process)
 
 
@@ -50,6 +51,12 @@ def test_a_planted_mistake_is_told_by_its_kind(group, n, name, function, old, ne
     state, message = outcome
     assert state == "wrong"
     assert re.search(regex, message, re.DOTALL), message
+
+
+@pytest.mark.parametrize("n, name, function, old, new", RIGHT, ids=[
+    f"{name}.{function}: {old} becomes {new}" for _, name, function, old, new in RIGHT])
+def test_another_right_answer_passes(n, name, function, old, new):
+    assert outcomes(catalog.load(name).group)["right"][n] is None
 
 
 @pytest.mark.parametrize("name", catalog.names())
@@ -134,9 +141,15 @@ BAD = {
         (LINE, "import kernels.cpu\n    " + LINE, r"imports kernels\.cpu: the library's own"),
     "the library by another way":
         (LINE, 'return __import__("nanollm.ops").ops.dropout(x, keep, rate=rate)',
-         "imports __import__ from builtins"),
+         r"dropout\.py:46 uses __import__.*write it yourself"),
+    "the library by its list": (LINE, "import sys\n    return sys.modules['nanollm.ops']."
+                                "dropout(x, keep, rate=rate)", r"dropout\.py:47 uses sys\.modules"),
+    "the library by a text": (LINE, 'exec("import nanollm.ops as theirs", globals())',
+                              r"dropout\.py:46 uses exec"),
     "the library by a third way":
         (LINE, "import importlib\n    " + LINE, "imports importlib: a way around the stub's imports"),
+    "NumPy changed": ("import numpy as np", "import numpy as np\nnp.random.random = None",
+                      r"changes np\.random\.random.*a name of your own"),
     "another library":
         ("import numpy as np", "import numpy as np\nimport torch", "imports torch.*with NumPy"),
     "exit": (LINE, "exit()", r"raises SystemExit.*leave exit\(\) out"),

@@ -29,7 +29,9 @@ from nanollm.exercises.spec import Wrong
 
 PASSED, WRONG, EMPTY, SKIPPED = "passed", "wrong", "not written yet", "not reached"
 FILE = "the file"       # the title of what is wrong with all of it, so that no check is reached
-OURS = ("nanollm", "kernels")
+OURS = {"nanollm", "kernels"}
+IMPORTERS = {"importlib", "pkgutil", "runpy"}               # modules that import what a text names
+ROADS = {"__import__", "__builtins__", "exec", "eval", "sys.modules"}   # names that lead there
 OVERTIME = 75           # the exit code of a process whose time ran out
 PRINTED = 10            # lines of a failing check's output that are shown
 
@@ -99,6 +101,7 @@ def look(exercise, path, text):
     except ValueError as error:
         raise Wrong(f"{path.name} is no Python text: {error}") from None
     forbid_imports(stub, tree, path)
+    forbid_names(tree, path)
     wanted, found = stubs.functions(stub), stubs.functions(tree)
     names = exercise.blanks or tuple(wanted)
     for name in names:
@@ -127,18 +130,19 @@ def syntax(error, path):
 
 
 def forbid_imports(stub, tree, path):
-    """Wrong if the file imports more of this project than its stub does, or a library."""
+    """Wrong if the file imports more of this project than its stub does, or a library.
+
+    So that nobody takes the answer by mistake; whoever wants to can still copy the page.
+    """
     allowed = set(imports(stub))
-    for module, name, line in ((m, n, at) for (m, n), at in imports(tree).items()):
-        root = module.partition(".")[0]
-        if (module, name) in allowed or (root in sys.stdlib_module_names and root != "importlib"
-                                         and name != "__import__") or root == "numpy":
+    libraries = {"numpy", *sys.stdlib_module_names, *(root(module) for module, _ in allowed)}
+    for (module, name), line in imports(tree).items():
+        if (module, name) in allowed or root(module) in libraries - OURS - IMPORTERS:
             continue
-        if root in {m.partition(".")[0] for m, _ in allowed} and root not in OURS:
-            continue                                            # numba, where the stub uses it
         what = f"{name} from {module}" if name else module
-        if root in OURS or root == "importlib" or name == "__import__":
-            which = "the library's own answer" if root in OURS else "a way around the stub's imports"
+        if root(module) in OURS | IMPORTERS:
+            which = ("the library's own answer" if root(module) in OURS
+                     else "a way around the stub's imports")
             raise Wrong(f"{path.name}:{line} imports {what}: {which}",
                         likely="write it yourself; of nanollm, only what the stub imports may be "
                                "used")
@@ -146,8 +150,24 @@ def forbid_imports(stub, tree, path):
                     likely="the exercise is to be written with NumPy and what the stub imports")
 
 
+def forbid_names(tree, path):
+    """Wrong if the file can import by text, or changes a module for everyone, as in np.sum = ..."""
+    modules = {alias.asname or root(alias.name) for node in ast.walk(tree)
+               if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            name, at = ast.unparse(node), f"{path.name}:{node.lineno}"
+            if name.removeprefix("builtins.") in ROADS:
+                raise Wrong(f"{at} uses {name}", likely="that way the library's own answer could "
+                                                        "come in: write it yourself, plainly")
+            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load) and (
+                    root(name) in modules):
+                raise Wrong(f"{at} changes {name}", likely="the checks use it too: give what you "
+                                                           "need a name of your own")
+
+
 def imports(tree):
-    """{(module, name or None): line} of all imports of a file, and of __import__."""
+    """{(module, name or None): line} of all imports of a file."""
     found = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -155,9 +175,12 @@ def imports(tree):
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             found.update({(module, alias.name): node.lineno for alias in node.names})
-        elif isinstance(node, ast.Name) and node.id == "__import__":
-            found["builtins", "__import__"] = node.lineno
     return found
+
+
+def root(name):
+    """The package of a module, a.b.c: a."""
+    return name.partition(".")[0]
 
 
 def load(path, text):
@@ -175,10 +198,10 @@ def run(check, student, path):
     with quiet() as printed:
         try:
             check(student)
-        except NotImplementedError as error:
-            name = str(error).partition(":")[0] or "a function"
-            return Verdict(title(check), EMPTY, f"{name.split()[-1]} is not written yet")
         except BaseException as error:
+            if isinstance(error, NotImplementedError) and str(error).endswith(stubs.WRITE_ME):
+                name = str(error).removesuffix(stubs.WRITE_ME)
+                return Verdict(title(check), EMPTY, f"{name.split()[-1]} is not written yet")
             return Verdict(title(check), WRONG, told(error, path, printed))
     return Verdict(title(check), PASSED)
 

@@ -16,6 +16,7 @@ TASKS = {
              "dy: (dy, dp). Inputs and dy stay as they are, and float32 gives float32.",
     "museum": "this program has a bug. Find it and mend it; leave the names as they are.",
     "": 'write what says "write me"; the rest is given.'}
+WRITE_ME = ": write me"                          # the end of what an empty body raises
 BAD_INPUT = " {names} {turn} bad input away: call {it} or leave {it} out, no check asks for that."
 HEAD = """
 {task}
@@ -49,7 +50,7 @@ def make(exercise):
             body = body[1:]
         indent = " " * body[0].col_offset
         lines[body[0].lineno - 1:body[-1].end_lineno] = [
-            f'{indent}raise NotImplementedError("{name}: write me")\n']
+            f'{indent}raise NotImplementedError("{name}{WRITE_ME}")\n']
     return with_head(exercise, "".join(lines))
 
 
@@ -112,7 +113,7 @@ def plant(source, function, right, wrong):
 def is_empty(node):
     """Does a function's body still say "write me"?"""
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    return len(body) == 1 and isinstance(body[0], ast.Raise) and "write me" in ast.unparse(body[0])
+    return len(body) == 1 and isinstance(body[0], ast.Raise) and WRITE_ME in ast.unparse(body[0])
 
 
 def signature(node):

@@ -4,6 +4,8 @@ A file a group (ops.py, pieces.py, kernels.py, cuda.py, museum.py) holds ROWS: (
 old, new, regex). In the solved page's `function` ("f", "Class.method"; "": the whole page), `old`
 becomes `new`; the first message that a student would read must match `regex`.
 
+right.py holds the opposite: other right answers, which must pass.
+
     python -m tests.mistakes [GROUP ...]        the table of all mistakes and their messages
 """
 
@@ -18,6 +20,6 @@ sys.path[:0] = [path for path in (str(TESTS), str(TESTS.parent)) if path not in 
 
 
 def rows(group):
-    """The planted mistakes of a group."""
+    """The planted mistakes of a group; of "right", the other right answers of all."""
     return importlib.import_module(f"mistakes.{group}").ROWS
 

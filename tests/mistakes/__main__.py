@@ -17,7 +17,7 @@ from nanollm.exercises.examine import PASSED, examine
 
 
 def outcomes(group):
-    """What the checks say of each solved page, of each stub, and of each planted mistake."""
+    """What the checks say of each solved page, of each stub, and of what is planted in pages."""
     exercises = [e for e in catalog.all_of_them() if e.group == group]
     by_name = {e.name: e for e in exercises}
     with tempfile.TemporaryDirectory() as folder:
@@ -30,11 +30,14 @@ def outcomes(group):
                     return [verdict.state, verdict.message]
             return None
 
+        def planted(name, function, old, new, *_):
+            return first(by_name[name], stubs.plant(stubs.page(by_name[name]), function, old, new))
+
         return {"solved": {e.name: first(e, stubs.page(e)) for e in exercises},
                 "stubs": {e.name: first(e, stubs.make(e)) for e in exercises},
-                "mistakes": [first(by_name[name], stubs.plant(
-                    stubs.page(by_name[name]), function, old, new))
-                    for name, function, old, new, _ in mistakes.rows(group)]}
+                "mistakes": [planted(*row) for row in mistakes.rows(group)],
+                "right": [planted(*row) if row[0] in by_name else None
+                          for row in mistakes.rows("right")]}
 
 
 def in_a_process(group):
