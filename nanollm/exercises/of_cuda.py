@@ -5,7 +5,7 @@ full of NaN at first, so that an entry which no thread writes shows. From a puzz
 
 inside      no thread leaves an array
 alone       no two threads meet at a number without a wait between them, and all wait alike
-values      each output, each input unchanged, dtypes
+values      each output, by all threads alike, and each input unchanged
 memory      what the puzzle asks for: neighbors that touch neighboring numbers, numbers read once
 
 NANOLLM_CUDA=real runs the same launches on this machine's GPU, where only values can be seen.
@@ -235,6 +235,24 @@ def expect_values(puzzle, run):
                         tried=f"{run.tried}\n{small(run.before)}", got=got[at], expected=want[at],
                         likely=(np.isnan(got[at]) and unwritten(run)) or wrapped(
                             puzzle.likely.get("values", "")))
+    if run.seen:
+        expect_shared(run, wanted)
+
+
+def expect_shared(run, outputs):
+    """Wrong if a thread writes more numbers of an output than each would, shared evenly."""
+    written = {}
+    for access in run.seen.accesses:
+        if access.writes and access.array in outputs:
+            written.setdefault((access.array, access.block, access.thread), set()).add(access.index)
+    for (name, block, thread), indices in written.items():
+        share = -(-run.after[name].size // len(run.seen.waits))
+        if len(indices) > share:
+            raise Wrong(f"thread {place(thread)} of block {place(block)} writes {len(indices)} "
+                        f"numbers of {name}: the work of others", tried=run.tried,
+                        likely=wrapped(f"{len(run.seen.waits)} threads share the "
+                                       f"{run.after[name].size} numbers of {name}: at most {share} "
+                                       "for each. A GPU is fast because all of them work"))
 
 
 def unwritten(run):

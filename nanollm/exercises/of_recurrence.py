@@ -15,6 +15,7 @@ from nanollm.exercises.spec import Wrong, expect
 
 KEPT = {"h": "padding changes the state: h must stay what it was after the last token",
         "c": "padding changes the cell: c must stay what it was after the last token"}
+UNREAD = "padding is not read: take 0 for x where a step is no token, for 0 * nan is nan"
 PASSED = {"h": "padding changes the state's gradient: through padding dh passes as it is",
           "c": "padding changes the cell's gradient: through padding dc passes as it is"}
 CUT = {"h": "time is cut: each step hands dh_{t-1} on to the step before it",
@@ -29,11 +30,20 @@ def exercise(op, **settings):
         shape, pure, forward_of(op), *values, backward_of(op), gradient, dtypes))
 
 
-def row(op, label, lengths):
-    """A row of a table of cases, see of_ops.py: three steps of one number."""
+def row(op, label, lengths, padding=None):
+    """A row of a table of cases, see of_ops.py: three steps of one number.
+
+    padding    what stands in x behind the tokens, if it is not to be random
+    """
     cases, _ = checkout.tests()
-    return op, label, lambda r: (
-        cases.recurrence(r, 1, 3, 1, 1, lengths=lengths, **cases.CELLS[op]), {})
+
+    def make(r):
+        inputs = cases.recurrence(r, 1, 3, 1, 1, lengths=lengths, **cases.CELLS[op])
+        if padding is not None:
+            inputs[0][:, lengths[0]:] = padding
+        return inputs, {}
+
+    return op, label, make
 
 
 def forward_of(op):
@@ -49,6 +59,10 @@ def forward_of(op):
             else "y is not 0 at padding"))
         for (name, got, right), state in zip(states, "hc"):
             expect(name, got, right, tried=tried, likely=KEPT[state])
+        unread = row(op, "no tokens, and nan", [0], np.nan)
+        y, want = of_ops.forward(student, unread), of_ops.forward(reference, unread)
+        for name, got, right in of_ops.results(f"{op}'s y", y, want):
+            expect(name, got, right, tried=of_ops.tried(unread), likely=UNREAD)
     return forward
 
 
@@ -68,4 +82,10 @@ def backward_of(op):
             if right is not None:
                 expect(f"the gradient of {name}", got, right, tried=tried, likely=PASSED.get(
                     name, "padding learns: where a step is no token, its da is 0"))
+        unread = row(op, "no tokens, and nan", [0], np.nan)
+        gradients = of_ops.backward(student, unread), of_ops.backward(reference, unread)
+        for name, got, right in zip(of_ops.names(unread), *gradients):
+            if right is not None:
+                expect(f"the gradient of {name}", got, right, tried=of_ops.tried(unread),
+                       likely=UNREAD)
     return backward

@@ -32,6 +32,10 @@ ROWS = [
      "cuda.blockIdx.x + cuda.threadIdx.x", "race.*number must count"),
     ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "w[i] += lr * dw[i]", r"w\[0\] is wrong"),
     ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "w[i] = -lr * dw[i]", r"w\[0\] is wrong"),
+    ("cuda03_grid", "sgd_step", "    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x\n"
+     "    if i < w.size:\n        w[i]", "    first = cuda.blockIdx.x + cuda.threadIdx.x == 0\n"
+     "    for i in range(w.size if first else 0):\n        w[i]",
+     "writes 3 numbers of w: the work of others.*at most 1 for each"),
     ("cuda03_grid", "sgd_step", "cuda.blockDim.x", "8", r"no thread writes w\[4\].*blockDim"),
     ("cuda03_grid", "sgd_step", "w[i] -= lr * dw[i]", "w = w[i] - lr * dw[i]",
      "no thread writes anything into w.*only gives a name"),
@@ -79,7 +83,7 @@ ROWS = [
      "shared.array((cuda.blockDim.y, cuda.blockDim.x)", "no constant.*a GPU does not"),
 
     ("cuda06_window", "causal_filter", "    cuda.syncthreads()\n", "", "race.*near.*syncthreads"),
-    ("cuda06_window", "causal_filter", "0 <= before < x.size", "before < x.size",
+    ("cuda06_window", "causal_filter", "before >= 0", "True",
      r"reads x\[-[12]\].*in front of the array"),
     ("cuda06_window", "causal_filter", "x[i] if i < x.size else zero", "x[i]", "outside of x"),
     ("cuda06_window", "causal_filter", "near[t + WIDTH - 1 - j]", "near[t + j]",
@@ -147,6 +151,8 @@ ROWS = [
      "overflow.*subtract the maximum"),
     ("cuda10_softmax", "softmax", "largest = x.dtype.type(LOWEST)", "largest = x.dtype.type(0)",
      "is wrong.*subtract the maximum"),
+    ("cuda10_softmax", "", "LOWEST = -3e38", "LOWEST = -1e4",
+     "is wrong.*a thread without entries must change neither"),
     ("cuda10_softmax", "softmax", "range(t, K, THREADS)", "range(t, t + 1)",
      "outside of x.*as far as K"),
     ("cuda10_softmax", "softmax", "    scratch[t] = total\n    cuda.syncthreads()\n",

@@ -83,6 +83,8 @@ ROWS = [
      "", "is not filled.*set all of it"),
     ("kernel_scatter", "scatter", "+= dy", "= dy", "dw is wrong.*occurs twice"),
     ("kernel_scatter", "scatter", "range(dw.shape[0])", "ids", "is not filled"),
+    ("kernel_scatter", "scatter", "prange(dw.shape[1])", "prange(min(dw.shape[1], 4))",
+     "is not filled"),
     ("kernel_scatter", "scatter", "dw[ids[n], c] += dy[n, c]",
      "dw[ids[n], c] += dy[n, c]\n            dy[n, c] = 0", "changes its input dy"),
 ]

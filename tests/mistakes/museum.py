@@ -229,4 +229,16 @@ ROWS = [
      "too sharp|variance"),
     ("museum_scale", "weights", "softmax(q @ k.swapaxes(1, 2) / scale)[0]",
      "softmax(q @ k.swapaxes(1, 2))[0] / scale", "scale the scores, not the weights"),
+
+    ("museum_bias", "Adam.step", "self.eps)", "1e-8)", "step 1 is wrong.*tried.*eps 0.01"),
+    ("museum_bias", "Adam.step", "self.beta1 ** self.t", "0.9 ** self.t",
+     "step 1 is wrong.*beta1 0.5"),
+    ("museum_dropout", "evaluate", "    try:\n",
+     "    network.rng = np.random.default_rng(0)\n    try:\n",
+     "changes what is dropped in the training after it"),
+    ("museum_mask", "only_top_k", "return np.where(x < least, -np.inf, x)",
+     "x[x < least] = -np.inf\n    return x", "the scores are changed"),
+    ("museum_mask", "only_top_k", "-np.inf", "x.min() - 1e5", "outside the 3 likeliest"),
+    ("museum_overflow", "softmax", "    e = np.exp(x - x.max(axis=-1, keepdims=True))",
+     "    x -= x.max(axis=-1, keepdims=True)\n    e = np.exp(x)", "changes its input x"),
 ]

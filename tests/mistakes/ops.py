@@ -105,4 +105,32 @@ ROWS = [(exercise.name, function, old, new, re.escape(words))
     ("descent", "sgd_", "w -= lr * scale * dw", "dw *= lr * scale\n    w -= dw",
      "changes dw"),
     ("adam", "adam_", "m *= beta1", "m = m * beta1", "leaves m as it was"),
+    ("softmax", "", "    return y, (y,)\n\n\ndef softmax_backward(dy, saved):\n    (y,) = saved\n",
+     "    global last\n    last = y\n    return y, ()\n\n\ndef softmax_backward(dy, saved):\n"
+     "    y = last\n", "for other inputs changes what softmax_backward gives for the first"),
+    ("softmax", "", "def softmax(x):", "buffers = {}\n\n\ndef softmax(x):"
+     "\n    return softmax_into(x, buffers.setdefault((x.shape, x.dtype), np.empty_like(x)))"
+     "\n\n\ndef softmax_into(x, out):\n    y, saved = plain_softmax(x)\n    out[...] = y"
+     "\n    return out, saved\n\n\ndef plain_softmax(x):",
+     "for other inputs changes the first y.*y is a new array each time"),
+    ("softmax", "softmax", "x - x.max(axis=-1, keepdims=True)",
+     "x - (x.max(axis=-1, keepdims=True) if np.abs(x).max(initial=0) > 600 else 0)",
+     "overflow"),
+    ("softmax", "softmax", "return y, (y,)", "return y.view(np.matrix) if y.ndim == 2 else y, (y,)",
+     "is a matrix, not a plain array"),
+    ("layernorm", "layernorm", "(centered ** 2).mean(axis=-1, keepdims=True)",
+     "((x * x).mean(axis=-1, keepdims=True) - x.mean(axis=-1, keepdims=True) ** 2)",
+     "digits are lost: subtract the mean"),
+    ("dropout", "keep", "rng.random(shape, np.float32) >= rate", "rng.random(shape) >= 0.3",
+     "keeps the wrong share"),
+    ("dropout", "keep", "rng.random", "np.random.default_rng(0).random",
+     "one generator gives the same mask twice"),
+    ("dropout", "keep", "rng.random(shape, np.float32) >= rate",
+     "np.broadcast_to(rng.random(shape[:1])[:, None] >= rate, shape)",
+     "whole rows or columns|wrong share"),
+    ("positions", "sinusoidal", "np.empty((T, C), dtype)", "np.empty((T, C), np.float32)",
+     "wrong dtype.*parameter `dtype` is not used"),
+    ("rnn", "rnn", "x = np.where(live, x, 0)", "x = x + 0", "padding is not read.*0 \\* nan"),
+    ("lstm", "lstm", "x = np.where(live, x, 0)", "x = x + 0", "padding is not read.*0 \\* nan"),
+    ("gru", "gru", "x = np.where(live, x, 0)", "x = x + 0", "padding is not read.*0 \\* nan"),
 ]

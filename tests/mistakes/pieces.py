@@ -15,6 +15,8 @@ ROWS = [
     ("tape", "Tape.gradient", "loss.shape, loss.dtype)}", 'loss.shape, "float64")}',
      "dtype.*\n.*\n.*made with the loss's dtype|loss's dtype"),
     ("tape", "Tape.gradient", "if loss.data.size != 1:", "if False:", "loss has 3 entries"),
+    ("tape", "Tape.gradient", "if missing:", "if missing and len(wrt) == 1:",
+     "does not depend on what is asked for.*KeyError"),
     ("tape", "Tape.gradient", "kernels.ones(", "kernels.zeros(",
      "read from its end|zero everywhere"),
     ("tape", "apply", "tapes[-1]", "tapes[0]", "innermost open tape"),
@@ -67,6 +69,8 @@ ROWS = [
     ("lstm_step", "lstm_step_backward", "h.T @ da", "shown.T @ da", "gradient of u is wrong"),
 
     ("beam", "log_softmax", "x = x - x.max()", "pass", "subtract the largest|overflow"),
+    ("beam", "log_softmax", "x = x - x.max()", "x -= x.max()", "changes its input x"),
+    ("beam", "beam_search", " and total > -np.inf", "", "an answer that cannot be.*-inf"),
     ("beam", "beam_search", "log_softmax(logits(ids))", "logits(ids)",
      "log_softmax of the scores|greedy"),
     ("beam", "beam_search", "key=lambda pair: -pair[0])[:beam]", "key=lambda pair: pair[0])[:beam]",

@@ -24,7 +24,7 @@ def causal_filter(x, w, y):
     near[t + WIDTH - 1] = x[i] if i < x.size else zero
     if t < WIDTH - 1:
         before = i - (WIDTH - 1)
-        near[t] = x[before] if 0 <= before < x.size else zero
+        near[t] = x[before] if before >= 0 else zero
     cuda.syncthreads()
     if i < y.size:
         total = zero

@@ -56,10 +56,13 @@ def compare(what, got, want, *, likely=None, tried=None):
 def check_log_softmax(student):
     "log_softmax, of large numbers too"
     for x in np.log([1.0, 3.0, 4.0]), np.array([1000.0, 1000.0]), np.array([-1000.0, 0.0]):
-        top = x - x.max()
+        top, kept = x - x.max(), x.copy()
         expect("log_softmax", call(student.log_softmax, x), top - np.log(np.exp(top).sum()),
                tried={"x": x}, likely="x - log(Σ exp x); subtract the largest first, or exp "
                                       "overflows")
+        if not np.array_equal(x, kept):
+            raise Wrong("log_softmax changes its input x", got=x, expected=kept,
+                        likely="`x -= ...` writes into the caller's array: write x = x - ...")
 
 
 def check_greedy(student):
@@ -182,6 +185,12 @@ def check_limit(student):
                 tried="beam=1, most=4; P(1) = 0.8, and after 1 comes 1 for ever",
                 likely="none of those left ends with `end`: the best beginning is the answer, all "
                        "of it")
+        compare("an answer that cannot be is taken",
+                search(student, probabilities({(1,) * n: [0.0, 1.0, 0.0] for n in range(4)}),
+                       beam=2, most=4), ([1] * 4, 0.0),
+                tried="beam=2, most=4; P(1) = 1 and P(end) = 0, always",
+                likely="`end` has its place in the beam only because there is nothing else: its "
+                       "log P is\n-inf, and so it is no finished answer")
 
 
 def check_exact(student):

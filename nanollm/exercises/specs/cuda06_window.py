@@ -40,7 +40,7 @@ EXERCISE = Exercise(
          "j].",
          "near[t + WIDTH - 1] 存 x[i]；当 t < WIDTH - 1 时，near[t] 存 x[i - (WIDTH - 1)]。x\n"
          "中没有的位置填 0。等待之后，x[i - j] 就在 near[t + WIDTH - 1 - j]。"),
-        ("before = i - (WIDTH - 1); near[t] = x[before] if 0 <= before < x.size else zero. After\n"
+        ("before = i - (WIDTH - 1); near[t] = x[before] if before >= 0 else zero. After\n"
          "the wait: for j in range(WIDTH): total += w[j] * near[t + WIDTH - 1 - j].",
-         "before = i - (WIDTH - 1)；near[t] = x[before] if 0 <= before < x.size else zero。等\n"
+         "before = i - (WIDTH - 1)；near[t] = x[before] if before >= 0 else zero。等\n"
          "待之后：for j in range(WIDTH): total += w[j] * near[t + WIDTH - 1 - j]。")))

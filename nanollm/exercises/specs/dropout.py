@@ -8,19 +8,27 @@ from nanollm.exercises.spec import Wrong, call, kind
 
 def check_keep(student):
     """keep: a mask from the generator that comes in"""
-    tried = 'keep(rng, (200, 100), 0.3)'
-    first, again = (call(student.keep, np.random.default_rng(0), (200, 100), 0.3)
-                    for _ in range(2))
-    if not isinstance(first, np.ndarray) or first.dtype != bool or first.shape != (200, 100):
-        raise Wrong("keep is no mask", tried=tried, got=kind(first),
-                    expected="an array bool (200, 100)")
-    if not np.array_equal(first, again):
-        raise Wrong("two generators of one seed give different masks", tried=tried,
-                    likely="draw from the rng that comes in, not from np.random")
-    share = first.mean()
-    if abs(share - 0.7) > 0.02:
-        raise Wrong("keep keeps the wrong share", tried=tried, got=float(share), expected=0.7,
-                    likely="True with probability 1 - rate" if abs(share - 0.3) < 0.02 else None)
+    for rate in 0.3, 0.0, 0.8:
+        tried, rng = f"keep(rng, (200, 100), {rate})", np.random.default_rng(0)
+        first, second = (call(student.keep, rng, (200, 100), rate) for _ in range(2))
+        again = call(student.keep, np.random.default_rng(0), (200, 100), rate)
+        if not isinstance(first, np.ndarray) or first.dtype != bool or first.shape != (200, 100):
+            raise Wrong("keep is no mask", tried=tried, got=kind(first),
+                        expected="an array bool (200, 100)")
+        if not np.array_equal(first, again):
+            raise Wrong("two generators of one seed give different masks", tried=tried,
+                        likely="draw from the rng that comes in, not from np.random")
+        if rate and np.array_equal(first, second):
+            raise Wrong("one generator gives the same mask twice", tried=tried,
+                        likely="draw from the rng that comes in: it goes on with each draw")
+        share = first.mean()
+        if abs(share - (1 - rate)) > 0.02:
+            raise Wrong("keep keeps the wrong share", tried=tried, got=float(share),
+                        expected=1 - rate, likely="True with probability 1 - rate"
+                        if abs(share - rate) < 0.02 else None)
+        if any(np.abs(first.mean(axis=axis) - (1 - rate)).max() > 0.3 for axis in (0, 1)):
+            raise Wrong("whole rows or columns are kept or dropped together", tried=tried,
+                        likely="each entry is drawn alone: as many random numbers as entries")
 
 
 EXERCISE = exercise(

@@ -37,7 +37,7 @@ def whole(rng, N, V, C):
 def values(student):
     "values, a token at a time"
     rng = np.random.default_rng(0)
-    for N, V, C in (1, 1, 1), (4, 6, 2), (5, 2, 3), (7, 1, 1):
+    for N, V, C in (1, 1, 1), (4, 6, 2), (5, 2, 3), (7, 1, 1), (3, 2, 9):
         ids, dy = whole(rng, N, V, C)
         if N > 1 and V > 1:
             ids[:2] = ids[0]                                    # one occurs twice

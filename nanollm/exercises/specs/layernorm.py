@@ -1,10 +1,25 @@
 """Layer normalization."""
 
+import numpy as np
+
+from nanollm import ops
 from nanollm.exercises.of_ops import exercise
+from nanollm.exercises.spec import call, expect, pair
+
+
+def check_far(student):
+    """layernorm: rows far from 0"""
+    x, gamma = 1e6 + np.array([[0.1, 1.3, 2.2, 4.7]]), np.ones(4)
+    y, _ = pair(call(student.layernorm, x, gamma), "layernorm")
+    expect("layernorm's y", y, ops.layernorm(x, gamma)[0], tried={"x": x, "gamma": gamma},
+           likely="mean(x²) - mean(x)² takes two large numbers apart, and the digits are lost: "
+                  "subtract the mean\nfirst, then square")
+
 
 EXERCISE = exercise(
     "layernorm", title="Layer normalization", notebook="11_transformer",
     ops=("layernorm", "residual_layernorm"),
+    more=(check_far,),
     blanks=("layernorm", "layernorm_backward", "residual_layernorm",
             "residual_layernorm_backward"),
     suspects=(

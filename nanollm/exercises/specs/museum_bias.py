@@ -43,12 +43,14 @@ def check_first(student):
 def check_later(student):
     "ten more steps"
     gradients = np.random.default_rng(0).standard_normal(10)
-    got, right = run(student, gradients), want(gradients)
-    for n, (a, b) in enumerate(zip(got, right), 1):
-        if not abs(a - b) < 1e-9:
-            raise Wrong(f"step {n} is wrong; those before are right", got=str(a), expected=b,
-                        likely="t counts the steps: 1 - β to the power t, with β₁ for m and β₂ for "
-                               "v")
+    for settings in {}, {"lr": 0.3, "beta1": 0.5, "beta2": 0.7, "eps": 0.01}:
+        got, right = run(student, gradients, **settings), want(gradients, **settings)
+        for n, (a, b) in enumerate(zip(got, right), 1):
+            if not abs(a - b) < 1e-9:
+                raise Wrong(f"step {n} is wrong; those before are right", got=str(a), expected=b,
+                            tried=", ".join(f"{name} {value}" for name, value in settings.items())
+                            or None, likely="t counts the steps: 1 - β to the power t, with β₁ for "
+                            "m and β₂ for v")
 
 
 def check_epsilon(student):

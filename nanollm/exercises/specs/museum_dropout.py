@@ -39,6 +39,14 @@ def check_goes_on(student):
         raise Wrong("after an evaluation the network trains without dropout",
                     got="two forward passes in training agree", expected="each drops other entries",
                     likely="what is switched off for the evaluation is switched on again")
+    (net, x, y, _), (other, *_) = network(student), network(student)
+    net(x), other(x)
+    call(student.evaluate, net, x, y)
+    if not np.array_equal(net(x), other(x)):
+        raise Wrong("an evaluation changes what is dropped in the training after it",
+                    tried="two equal networks, one of them evaluated after the first pass",
+                    likely="nothing is drawn in an evaluation, and the network's rng stays as it "
+                           "is")
 
 
 def check_mode(student):

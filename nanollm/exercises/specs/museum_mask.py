@@ -15,7 +15,11 @@ def expected(x, k):
 
 
 def compare(student, x, k, tried, temperature=1.0, likely=None):
-    got, want = call(student.probabilities, x, k, temperature), expected(x / temperature, k)
+    given, want = x.copy(), expected(x / temperature, k)
+    got = call(student.probabilities, given, k, temperature)
+    if not np.array_equal(given, x):
+        raise Wrong("the scores are changed", tried={"x": x, "k": k}, got=given, expected=x,
+                    likely="`x[...] = ...` writes into the caller's array")
     if np.allclose(got, want, atol=1e-9):
         return
     tried = f"{tried}x = {np.array2string(x, precision=6)}, k = {k}"
@@ -52,14 +56,14 @@ def check_any_size(student):
 
 def check_temperature(student):
     "with a temperature"
-    for temperature in 0.1, 100.0:
+    for temperature in 0.1, 100.0, 1e6:
         compare(student, X, 3, f"temperature {temperature}, ", temperature)
 
 
 def check_draws(student):
     "200 tokens drawn"
     rng = np.random.default_rng(0)
-    drawn = {student.draw(X, 2, rng) for _ in range(200)}
+    drawn = {student.draw(X.copy(), 2, rng) for _ in range(200)}
     if drawn != {1, 2}:
         raise Wrong("the tokens drawn are not the 2 likeliest", got=str(sorted(drawn)),
                     expected="[1, 2]")

@@ -6,8 +6,12 @@ from nanollm.exercises.spec import Exercise, Wrong, call
 
 
 def compare(student, x, why, tol):
+    kept = x.copy()
     with np.errstate(all="ignore"):
         got = np.asarray(call(student.softmax, x))
+    if not np.array_equal(x, kept):
+        raise Wrong("softmax changes its input x", tried=f"x = {kept.tolist()}", got=x,
+                    expected=kept, likely="`x -= ...` writes into the caller's array")
     e = np.exp(x.astype(np.float64) - x.max(axis=-1, keepdims=True).astype(np.float64))
     want = e / e.sum(axis=-1, keepdims=True)
     tried = f"x = {x.tolist()}, {x.dtype}"

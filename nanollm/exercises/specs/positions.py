@@ -31,8 +31,10 @@ def check_sinusoidal(student):
                 likely = ("this is the table of Doc 4 §4.1.3, with i from 0: the page asks for the "
                           "paper's,\nsin(t / 10000^(2i/C))")
         expect("the table", got, want, tried={"T": T, "C": C}, tol=1e-5, likely=likely)
-        expect("the table", got, want, tried={"T": T, "C": C}, tol=1e-5, dtype=np.float32,
-               likely="the parameter `dtype` is not used: end with .astype(dtype)")
+        for dtype, tol in (np.float32, 1e-5), (np.float64, 1e-12):
+            expect("the table", call(student.sinusoidal, T, C, dtype), want, dtype=dtype, tol=tol,
+                   tried={"T": T, "C": C, "dtype": np.dtype(dtype).name},
+                   likely="the parameter `dtype` is not used: end with .astype(dtype)")
 
 
 EXERCISE = exercise(
