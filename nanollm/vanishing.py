@@ -73,13 +73,15 @@ def size(dx):
 
 
 def draw(curves, path):
-    """Write r_d of {name: r} as a picture: the first 100 steps beside all of them."""
+    """Write r_d of {name: r} as a picture: of more than 100 steps, the first 100 beside all."""
     steps = max(map(len, curves.values())) - 1
-    with figures.picture(path, 1, 2, figsize=(13, 5)) as both:
-        for axes, reach in zip(both, (min(100, steps), steps)):
+    reaches = (100, steps) if steps > 100 else (steps,)
+    with figures.picture(path, 1, len(reaches), figsize=(6.5 * len(reaches), 5)) as panels:
+        panels = np.atleast_1d(panels)
+        for axes, reach in zip(panels, reaches):
             for i, (name, r) in enumerate(curves.items()):      # two of a color, the second dashed
                 axes.semilogy(r[:reach + 1], "-" if i % 2 == 0 else "--", label=name,
                               color=figures.COLORS[i // 2])
             axes.set(xlabel="steps back", xlim=(0, reach), ylim=(1e-20, 1e10))
-        both[0].set_ylabel("gradient (last token = 1)")
-        both[0].legend(loc="lower left")
+        panels[0].set_ylabel("gradient (last token = 1)")
+        panels[0].legend(loc="lower left")

@@ -280,7 +280,7 @@ def run(*words):
 def test_a_student_starts_checks_and_passes(folder, capsys):
     assert run("start", "dropout") == 0
     out = capsys.readouterr().out
-    assert "exercises/dropout.py: Dropout\n" in out and "exercise check dropout" in out
+    assert "wrote exercises/dropout.py: Dropout\n" in out and "exercise check dropout" in out
     assert (folder / "dropout.py").read_text("utf-8") == START
     assert run("check", "dropout") == 1
     out = capsys.readouterr().out

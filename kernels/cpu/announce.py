@@ -5,7 +5,8 @@ loads one from its cache. The kernels of this project count (`ours`), and of tho
 compiled on behalf of another. How many will be needed nobody knows: the bar counts, adds up
 seconds, and leaves the screen between two kernels, so that it is in nobody's way.
 
-NANOLLM_QUIET=1 silences it. Where stderr is no terminal, the first line is all there is.
+NANOLLM_QUIET=1 silences it. Where stderr is no terminal, the first line is all there is; a
+notebook has it on stdout, for stderr is red there, as errors are.
 """
 
 import os
@@ -47,7 +48,7 @@ class Announcement(Listener):
         if os.environ.get("NANOLLM_QUIET") == "1" or sys.stderr is None:
             return
         if self.count == 0:
-            tqdm.write(FIRST, file=sys.stderr)
+            tqdm.write(FIRST, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.bar = tqdm(bar_format=f"{self.count} compiled, {self.seconds:.0f} s, now {name}",
                         leave=False, disable=not sys.stderr.isatty())

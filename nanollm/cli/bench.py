@@ -27,7 +27,7 @@ def add(commands):
                                  epilog="example:\n  python -m nanollm bench train --setting 1 3")
     parts = parser.add_subparsers(metavar="all|ops|train|generate", required=True)
     for name, words in WORDS.items():
-        part = parts.add_parser(name, help=words.split(":")[0].split(",")[0], description=words,
+        part = parts.add_parser(name, help=summary(words), description=words,
                                 epilog=SETTINGS)
         part.add_argument("--setting", type=int, nargs="+", choices=(1, 2, 3, 4), metavar="N",
                           help="sizes, see below [1; with --backend cuda 4]")
@@ -35,6 +35,11 @@ def add(commands):
         part.add_argument("--preset", metavar="NAME", help="the sizes of a preset instead")
         add_backend(part)
         part.set_defaults(run=run, parts=[name] if name != "all" else ["ops", "train", "generate"])
+
+
+def summary(words):
+    """The first words, as other commands' help has them."""
+    return words[0].lower() + words[1:].split(":")[0].split(",")[0].rstrip(".")
 
 
 def run(args):

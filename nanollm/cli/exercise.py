@@ -73,8 +73,9 @@ def run_start(args):
     kept = sheet.start(exercise, args.again)
     if kept:
         print(f"your file is now {sheet.shown(kept)}")
-    print(f"{sheet.shown(sheet.path(exercise.name))}: {exercise.title}\n"
-          f"  {program()} exercise check {exercise.name}")
+    todo = "mend it" if exercise.group == "museum" else "fill it in"
+    print(f"wrote {sheet.shown(sheet.path(exercise.name))}: {exercise.title}\n"
+          f"  {todo}, then  {program()} exercise check {exercise.name}")
 
 
 def run_check(args):

@@ -39,7 +39,7 @@ SIZES = {                       # of a model; a task has some of them
 def add(commands):
     parser = commands.add_parser(
         "fit", help="fit a recurrent model to a task", epilog=EXAMPLES,
-        description="Fit a recurrent model to a task: " + listed() + "\n\nCtrl-C saves; --resume "
+        description="Fit a recurrent model to a task:" + listed() + "\n\nCtrl-C saves; --resume "
         "goes on, bit for bit. The weights with the lowest validation error are kept.")
     parser.add_argument("task", metavar="TASK", help="one of those above")
     parser.add_argument("--run", dest="folder", metavar="FOLDER",
