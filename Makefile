@@ -20,7 +20,8 @@ test: $(READY)
 	$(BIN)/python -m pytest -q
 
 notebooks: $(READY)
-	$(BIN)/python -m jupyter lab --LabApp.app_settings_dir=notebooks/.lab notebooks
+	$(BIN)/python -m jupyter lab --LabApp.app_settings_dir=notebooks/.lab \
+		--LabApp.default_url=/lab/tree/notebooks
 
 execute: $(READY)
 	$(BIN)/python tests/run_notebooks.py --save

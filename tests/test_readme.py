@@ -34,6 +34,14 @@ def test_the_examples_in_the_readme_run(block):
     assert done.returncode == 0 and done.stdout and not done.stderr.strip().startswith("Traceback")
 
 
+def test_notebooks_open_where_their_links_out_of_their_folder_work():
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    lab = [re.findall(r"-m jupyter lab (.*)", text) for text in (makefile, README)]
+    ours, theirs = (words.split() for (words,) in lab)
+    assert ours == theirs and "--LabApp.default_url=/lab/tree/notebooks" in ours
+    assert all(word.startswith("--") for word in ours)      # a folder would become the root
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_options_in_the_makefile_are_known(command, capsys):
     words = [word for word in command.split() if not word.startswith("--")]
