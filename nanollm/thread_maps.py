@@ -13,7 +13,7 @@ are legible, a warp has 8 threads here; a piece is 32 bytes, 8 numbers of float3
 
 import numpy as np
 
-from nanollm.figures import BLACK, COLORS
+from nanollm.figures import BLACK, BLUE, COLORS
 
 WARP, PIECE = 8, 8                               # threads; numbers
 
@@ -77,8 +77,8 @@ def owners(axes, launch, name):
             axes.add_patch(rectangle(column, row, color))
             x, y, _ = access.thread
             text = f"{x},{y}" if launch.threads[1] > 1 else str(x)
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color="white",
-                      fontsize=12, fontweight="bold")
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center",
+                      color="white" if color == BLUE else BLACK, fontsize=12, fontweight="bold")
     frame(axes, rows.shape[1], rows.shape[0])
     axes.set_xticks(np.arange(0, rows.shape[1], max(1, rows.shape[1] // 12)) + 0.5,
                     range(0, rows.shape[1], max(1, rows.shape[1] // 12)))
