@@ -30,8 +30,9 @@ def write(path, data):
         flush(partial)
         os.replace(partial, path)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None       # the name that the user knows
-        raise
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None     # the name users know
     finally:
         partial.unlink(missing_ok=True)
 
