@@ -141,6 +141,7 @@ def load(name):
     """The Reference of a preset. Raises InputError where there is none."""
     path = FOLDER / f"{name}.json"
     if not path.exists():
+        preset(name)                                            # is there such a preset at all?
         have = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json"))) or "none"
         raise InputError(f"there are no reference curves of the preset {name!r} (there are: "
                          f"{have}); `python -m nanollm compare --record {name}` makes them")

@@ -16,6 +16,7 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def picture(path, rows=1, columns=1, **settings):
         figure = Figure(**settings)
         yield figure.subplots(rows, columns)
         try:
-            figure.savefig(path)
+            figure.savefig(path, format=Path(path).suffix[1:] or "png")     # no name but `path`
         except (OSError, ValueError) as error:      # ValueError: a kind of file unknown to it
             raise InputError(f"cannot save the picture as {path} ({error}): choose another name, "
                              "like picture.png") from None

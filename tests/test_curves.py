@@ -174,7 +174,8 @@ def test_curves_are_recorded_used_again_and_read_back(tiny):
 @pytest.mark.parametrize("options, words", [
     ([], "which run"),
     (["nowhere"], "there is no run"),
-    (["nowhere", "--preset", "slow"], "no reference curves of the preset 'slow'"),
+    (["nowhere", "--preset", "slow"], "no preset 'slow'; choose one of quick"),
+    (["nowhere", "--preset", "nanogpt-gpu"], "no reference curves of the preset 'nanogpt-gpu'"),
     (["--record", "quick", "--draw", "x.png"], "leave out --draw"),
     (["--record", "slow"], "no preset 'slow'"),
     (["--record", "quick", "--seeds", "1"], "expected 2 or more"),

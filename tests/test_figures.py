@@ -65,6 +65,10 @@ def test_a_picture_is_saved_in_the_style_or_a_line_says_why_not(tmp_path):
     with figures.picture(tmp_path / "x.png") as axes:
         axes.plot([1, 2])
     assert (tmp_path / "x.png").stat().st_size > 5000
-    with pytest.raises(InputError, match="cannot save the picture as .*choose another name"):
-        with figures.picture(tmp_path / "x.none"):
-            pass
+    for path in tmp_path / "x.none", tmp_path:
+        with pytest.raises(InputError, match="cannot save the picture as .*choose another name"):
+            with figures.picture(path):
+                pass
+    with figures.picture(tmp_path / "plain"):
+        pass
+    assert (tmp_path / "plain").is_file()
