@@ -259,32 +259,35 @@ def raised(error, frames, path):
         inside = "" if frame.name == "<module>" else f" in {frame.name}"
         lines.append(f"  {path.name}:{frame.lineno}{inside}:  {frame.line}")
     lines += spec.told("tried", getattr(error, "tried", None))
-    if getattr(error, "likely", None):
-        lines += spec.told("likely", error.likely)
-    elif isinstance(error, ValueError) and "could not be broadcast" in what:
-        lines += spec.told("likely", "a sum, mean or max along an axis takes the axis away: "
-                           "keepdims=True keeps it,\nso that the result fits the array again")
-    elif isinstance(error, ValueError) and what.startswith("matmul"):
-        lines += spec.told("likely", "(n, k) @ (k, m): the inner sizes do not agree. Is a "
-                           "transpose missing,\n.T or .swapaxes(-1, -2), or are the factors "
-                           "exchanged?")
-    elif isinstance(error, IndexError) and "indexing arrays" in what:
-        lines += spec.told("likely", "arrays used together as an index need one shape: fold the "
-                           "leading axes of\nall into one first, with reshape")
-    elif isinstance(error, np.exceptions.AxisError):
-        lines += spec.told("likely", "inputs may have one axis or many: axis=-1 is the last one of "
-                           "any")
-    elif isinstance(error, ValueError) and "to unpack" in what and "= saved" in frames[-1].line:
-        lines += spec.told("likely", "the forward saves another number of things than are taken "
-                           "out here")
-    elif isinstance(error, FloatingPointError):
-        lines += spec.told("likely", "np.where computes both of its branches, also where one is "
-                           "not taken: no entry\nof either may overflow"
-                           if "np.where" in frames[-1].line and "overflow" in what else
-                           "numbers grow too large: subtract the maximum first, or use a "
-                           "form that\ncannot overflow" if "overflow" in what
-                           else "0 / 0, log(0), or inf - inf")
+    lines += spec.told("likely", getattr(error, "likely", None) or likely(error, frames[-1].line))
     return lines
+
+
+def likely(error, line):
+    """What an exception, raised in this line, most often comes from; None for any other."""
+    what = str(error)
+    if isinstance(error, ValueError) and "could not be broadcast" in what:
+        return ("a sum, mean or max along an axis takes the axis away: keepdims=True keeps it,\nso "
+                "that the result fits the array again")
+    if isinstance(error, ValueError) and what.startswith("matmul"):
+        return ("(n, k) @ (k, m): the inner sizes do not agree. Is a transpose missing,\n.T or "
+                ".swapaxes(-1, -2), or are the factors exchanged?")
+    if isinstance(error, ValueError) and "to unpack" in what and "= saved" in line:
+        return "the forward saves another number of things than are taken out here"
+    if isinstance(error, IndexError) and "indexing arrays" in what:
+        return ("arrays used together as an index need one shape: fold the leading axes of\nall "
+                "into one first, with reshape")
+    if isinstance(error, np.exceptions.AxisError):
+        return "inputs may have one axis or many: axis=-1 is the last one of any"
+    if isinstance(error, FloatingPointError) and "overflow" not in what:
+        return "0 / 0, log(0), or inf - inf"
+    if isinstance(error, FloatingPointError) and "np.where" in line:
+        return ("np.where computes both of its branches, also where one is not taken: no entry\nof "
+                "either may overflow")
+    if isinstance(error, FloatingPointError):
+        return ("numbers grow too large: subtract the maximum first, or use a form that\ncannot "
+                "overflow")
+    return None
 
 
 def compiler(message, path):

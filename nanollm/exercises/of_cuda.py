@@ -155,6 +155,7 @@ def without_thread(error):
 
 
 def expect_inside(puzzle, run):
+    """Wrong if a thread leaves an array."""
     access = run.seen and run.seen.outside
     if not access:
         return
@@ -177,6 +178,7 @@ def expect_inside(puzzle, run):
 
 
 def expect_even(puzzle, run):
+    """Wrong if the threads of a block come to different numbers of waits."""
     if run.seen and run.seen.uneven:
         block, counts = next(iter(run.seen.uneven.items()))
         raise Wrong(f"some threads of block {place(block)} come to syncthreads "
@@ -188,6 +190,7 @@ def expect_even(puzzle, run):
 
 
 def expect_no_race(puzzle, run):
+    """Wrong if two threads meet at a number, and one of them writes it."""
     if not (run.seen and run.seen.races):
         return
     write, other = run.seen.races[0]
@@ -205,6 +208,7 @@ def expect_no_race(puzzle, run):
 
 
 def expect_values(puzzle, run):
+    """Wrong unless the outputs are the answer's, by the work of all, and inputs stay."""
     wanted = puzzle.answer(**{key: value.astype(np.float64) if isinstance(value, np.ndarray)
                               else value for key, value in run.before.items()})
     written = {a.array for a in run.seen.accesses if a.writes} if run.seen else ()
@@ -311,6 +315,7 @@ def expect_constant_shapes(puzzle, student):
 
 
 def expect_neighbors(puzzle, run):
+    """Wrong if threads side by side touch numbers that are not."""
     for name, why in puzzle.neighbors.items():
         shape = run.seen.arrays[name][1].shape
         threads = {}
@@ -328,6 +333,7 @@ def expect_neighbors(puzzle, run):
 
 
 def expect_once(puzzle, run):
+    """Wrong if a number is read more often than the puzzle allows."""
     for name, limit in puzzle.once.items():
         of_a_block = isinstance(limit, tuple)
         times, counts = limit[1] if of_a_block else limit, {}
@@ -344,6 +350,7 @@ def expect_once(puzzle, run):
 
 
 def expect_rounds(puzzle, run):
+    """Wrong if a thread waits less often than the puzzle's rounds need."""
     for (block, thread), waits in run.seen.waits.items():
         if waits < puzzle.rounds:
             raise Wrong(f"thread {place(thread)} of block {place(block)} waits {number(waits)}, "

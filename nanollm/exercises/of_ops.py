@@ -22,13 +22,14 @@ import numpy as np
 from nanollm import checkout, diagnosis, gradcheck, ops as reference
 from nanollm.exercises import stubs
 from nanollm.exercises.spec import Exercise, Wrong, call, expect, kind, pair, spared
+from nanollm.gradcheck import flat
 
 NUMBERS = np.ndarray | np.generic | float | int
 CLOSE = {np.float64: 1e-9, np.float32: 2e-5}    # relative to the largest entry
 SORTS = ("ordinary", "edge", "extreme")
 EXTREME = ("large numbers", "huge", "small", "tiny")
 EDGE = ("one", "no", "number", "numbers", "nothing", "everything", "all")
-MOST = 20_000           # entries of a Jacobian beyond which a row is left to the tests
+MOST = 20_000           # entries of all Jacobians beyond which a row is left to the tests
 STEPS = 5               # how often an optimizer's step is taken
 ROWS = 6                # rows on which a suspect must give the student's numbers
 SHOWN = 30              # entries of all inputs that a message shows; beyond, their shapes
@@ -339,9 +340,10 @@ def compare_with_differences(student, row, likely):
     """The student's pair against central differences, if the row is not too large."""
     op, (inputs, settings, r) = row[0], situation(row)
     y = forward(reference, row)
-    if max(x.size for x in inputs if x is not None) * sum(a.size for a in flat(y)) > MOST:
+    if sum(x.size for x in inputs if x is not None) * sum(a.size for a in flat(y)) > MOST:
         return
-    expect_apart(student, row)
+    dy_stays(student, row)
+    calls_stay_apart(student, row)
     with likely.explaining(gradients, student, row):
         dxs = backward(student, row)                            # does it return a tuple?
         try:
@@ -361,37 +363,41 @@ def compare_with_differences(student, row, likely):
                 textwrap.fill(line, 86) for line in evidence]) from None
 
 
-def expect_apart(student, row):
-    """Wrong if the backward writes into dy, or if a call for other inputs changes an earlier one.
-
-    What the pair raises is left to the comparison.
-    """
+def dy_stays(student, row):
+    """Wrong if the backward writes into dy; what it raises is left to the comparison."""
     op, (inputs, settings, r) = row[0], situation(row)
-    function, back = getattr(student, op), getattr(student, op + "_backward")
     dy = incoming(op, inputs, settings, r)
     kept = [a.copy() for a in flat(dy)]
     try:
-        y, saved = function(*inputs, **settings)
-        before = [np.array(a) for a in flat(y)]
-        dxs = [None if dx is None else np.array(dx) for dx in back(dy, saved)]
-        if all(map(np.array_equal, flat(dy), kept)):
-            function(*map(other, inputs), **settings)
-            again = back(dy, saved)
-            same_y, same_dx = (all(a is b or np.array_equal(a, b, equal_nan=True)
-                                   for a, b in zip(first, second))
-                               for first, second in ((before, flat(y)), (dxs, again)))
+        _, saved = getattr(student, op)(*inputs, **settings)
+        getattr(student, op + "_backward")(dy, saved)
     except Exception:
         return
     if not all(map(np.array_equal, flat(dy), kept)):
         raise Wrong(f"{op}_backward changes dy", tried=tried(row), likely=(
             "`dy *= ...` and `dy[...] = ...` write into the caller's array: write g = dy * ..."))
-    if not (same_y and same_dx):
-        raise Wrong(f"a call of {op} for other inputs changes "
-                    + (f"what {op}_backward gives for the first" if same_y else "the first y"),
-                    tried=tried(row), likely=(
-            "something outside of the function is kept and written again. In a network each op "
-            "runs\nmany times before the first backward: y is a new array each time, and all that "
-            "the backward\nneeds is in saved"))
+
+
+def calls_stay_apart(student, row):
+    """Wrong if a call for other inputs changes y, or the gradients, of the call before it."""
+    op, (inputs, settings, r) = row[0], situation(row)
+    function, back = getattr(student, op), getattr(student, op + "_backward")
+    dy, (_, judges) = incoming(op, inputs, settings, r), checkout.tests()
+    try:
+        y, saved = function(*inputs, **settings)
+        ys = flat(y)
+        before = judges.copies([*ys, *back(dy, saved)])
+        function(*map(other, inputs), **settings)
+        after = [*ys, *back(dy, saved)]
+    except Exception:
+        return
+    if not judges.same_bits(before, after):
+        what = (f"what {op}_backward gives for the first"
+                if judges.same_bits(before[:len(ys)], ys) else "the first y")
+        raise Wrong(f"a call of {op} for other inputs changes {what}", tried=tried(row), likely=[
+            "something outside of the function is kept and written again. In a network each op",
+            "runs many times before the first backward: y is a new array each time, and all that",
+            "the backward needs is in saved"])
 
 
 def other(x):
@@ -620,7 +626,3 @@ def distance(a, b):
 def exact(x):
     """x in float64, if it holds real numbers."""
     return x.astype(np.float64) if x is not None and x.dtype.kind == "f" else x
-
-
-def flat(y):
-    return list(y) if isinstance(y, tuple) else [y]
