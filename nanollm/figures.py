@@ -80,6 +80,7 @@ def matrix(axes, x, rows=None, columns=None, *, signed=False, numbers=None, most
     signed          numbers of both signs: zero is white, else the scale starts at 0
     numbers         how to write an entry, like "{:.2f}"; None leaves them out
     most            the end of the scale; None: the largest entry
+    bar             the scale beside the matrix; words: with these as its label
 
     Give the axes their labels yourself: only you know what they are.
     """
@@ -102,10 +103,11 @@ def matrix(axes, x, rows=None, columns=None, *, signed=False, numbers=None, most
         dark = np.abs(x) > 0.65 * most if signed else x < most / 2
         for r, c in np.ndindex(x.shape):
             text = numbers.format(x[r, c])
-            axes.text(c, r, text if text.strip("-0.") else text.lstrip("-"), ha="center",
+            axes.text(c, r, text if text.strip("+-0.") else text.lstrip("+-"), ha="center",
                       va="center", color="white" if dark[r, c] else "black", fontsize=11)
     if bar:
-        axes.figure.colorbar(image, ax=axes, shrink=0.9).outline.set_visible(False)
+        label = bar if isinstance(bar, str) else ""
+        axes.figure.colorbar(image, ax=axes, shrink=0.9, label=label).outline.set_visible(False)
     return image
 
 

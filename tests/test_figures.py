@@ -24,6 +24,18 @@ def test_a_matrix_shows_names_and_numbers(axes):
     assert written(axes) == ["0.00", "0.00", "1.00", "0.50"]
 
 
+def test_a_zero_has_no_sign(axes):
+    figures.matrix(axes, np.array([[0.0, -0.004, 0.004, -0.5, 0.5]]), signed=True,
+                   numbers="{:+.2f}")
+    assert written(axes) == ["0.00", "0.00", "0.00", "-0.50", "+0.50"]
+
+
+def test_the_bar_of_a_matrix_can_say_what_it_shows(axes):
+    for bar, shown in (False, []), (True, [""]), ("value", ["", "value"]):
+        figures.matrix(axes, np.eye(2), bar=bar)
+        assert [beside.get_ylabel() for beside in axes.figure.axes[1:]] == shown
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_numbers_stand_out_from_their_shade(axes, signed):
     x = np.linspace(-1 if signed else 0, 1, 21)[None]
