@@ -219,7 +219,7 @@ def plain_pytest(folder):
     ("kv_cache", "attention_step_", "return y", "q *= 2\n    return y",
      "q, k and v stay as they are"),
     ("bpe", "learn", "words = joined", "words.clear(); words.update(joined)",
-     "the words that are learned from stay as they are"),
+     "what comes in stays as it is"),
 ])
 def test_an_input_that_is_modified_fails_one_check_alone(name, function, old, new, what, tmp_path):
     exercise, path = catalog.load(name), tmp_path / f"{name}.py"

@@ -43,6 +43,11 @@ ROWS = [
     ("bpe", "encode", "first + ranks[pair]", "ranks[pair]", r"merges\[i\] becomes first \+ i"),
     ("bpe", "decode", "decode(merges[id - first], merges, first)", "list(merges[id - first])",
      "merge may be made of merges"),
+    ("bpe", "decode", "    for id in ids:\n        given += [id] if id < first else "
+     "decode(merges[id - first], merges, first)",
+     "    while ids:\n        id = ids.pop(0)\n        if id < first:\n            given.append(id)"
+     "\n        else:\n            ids[:0] = merges[id - first]",
+     "decode changes what it was given"),
     ("bpe", "decode", "decode(merges[id - first],", "decode(merges[id - first][::-1],",
      "left part first"),
 

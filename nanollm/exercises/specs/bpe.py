@@ -2,8 +2,6 @@
 
 from types import SimpleNamespace
 
-import numpy as np
-
 from nanollm.exercises.spec import Exercise, Wrong, call
 from nanollm.text import merges as fast
 
@@ -167,7 +165,7 @@ def check_decode(student):
 
 
 def check_untouched(student):
-    "the words that are learned from stay as they are"
+    "what comes in stays as it is"
     words = words_of(TEXT)
     before = dict(words)
     call(student.learn, words, 5, 256)
@@ -175,8 +173,13 @@ def check_untouched(student):
         raise Wrong("learn changed the `words` it was given", got=f"{len(words)} words after it",
                     expected=f"the same {len(before)} as before",
                     likely="build a new dict of the joined words")
-    word = np.arange(3)
-    call(student.encode, word.tolist(), [(0, 1)], 3)
+    for function, row in (student.encode, [0, 1, 0, 1]), (student.decode, [3, 0, 3]):
+        given, merges = row.copy(), [(0, 1)]
+        call(function, given, merges, 3)
+        if (given, merges) != (row, [(0, 1)]):
+            raise Wrong(f"{function.__name__} changes what it was given",
+                        got=f"{given}, merges {merges}", expected=f"{row}, merges [(0, 1)]",
+                        likely="a list belongs to the caller: build a new one")
 
 
 EXERCISE = Exercise(
