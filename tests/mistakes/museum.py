@@ -239,6 +239,9 @@ ROWS = [
     ("museum_mask", "only_top_k", "return np.where(x < least, -np.inf, x)",
      "x[x < least] = -np.inf\n    return x", "the scores are changed"),
     ("museum_mask", "only_top_k", "-np.inf", "x.min() - 1e5", "outside the 3 likeliest"),
+    ("museum_merges", "encode", "key=lambda p: rank[tokens[p], tokens[p + 1]])",
+     "key=lambda p: (rank[tokens[p], tokens[p + 1]], -p))",
+     "of equal pairs the left one is joined first"),
     ("museum_overflow", "softmax", "    e = np.exp(x - x.max(axis=-1, keepdims=True))",
      "    x -= x.max(axis=-1, keepdims=True)\n    e = np.exp(x)", "changes its input x"),
 ]

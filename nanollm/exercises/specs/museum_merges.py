@@ -51,6 +51,8 @@ def check_longer(student):
     merges = [("b", "c"), ("a", "b"), ("d", "e"), ("ab", "d")]
     compare(student, "abcde", merges, ["a", "bc", "de"],
             "neither the length of a token nor its place counts, only when it was learned")
+    for word, want in ("aaa", ["aa", "a"]), ("baaa", ["b", "aa", "a"]):
+        compare(student, word, [("a", "a")], want, "of equal pairs the left one is joined first")
 
 
 def check_text(student):
