@@ -177,18 +177,20 @@ def slider(draw, **ranges):
         return draw(**start)
     import ipywidgets
     controls = {name: control(name, r, start[name]) for name, r in ranges.items()}
-    ipywidgets.interact(draw, **controls)
+    others = {name: ipywidgets.fixed(value) for name, value in defaults.items()
+              if name not in ranges}
+    ipywidgets.interact(draw, **controls, **others)
 
 
 def control(name, values, start):
     """The widget of one value of `slider`."""
     import ipywidgets
+    shared = {"value": start, "description": name, "style": {"description_width": "initial"}}
     if isinstance(values, list):
-        return ipywidgets.SelectionSlider(options=values, value=start, description=name)
+        return ipywidgets.SelectionSlider(options=values, **shared)
     least, most, step = values
     kind = ipywidgets.IntSlider if isinstance(step, int) else ipywidgets.FloatSlider
-    return kind(min=least, max=most, step=step, value=start, description=name,
-                continuous_update=False)
+    return kind(min=least, max=most, step=step, continuous_update=False, **shared)
 
 
 def live():

@@ -73,6 +73,17 @@ def test_without_widgets_a_slider_draws_once_with_the_defaults_or_the_middle():
     assert drawn == [(1.0, 3, "b")]
 
 
+def test_with_widgets_what_has_a_range_moves_and_nothing_else(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(figures, "live", lambda: True)
+    monkeypatch.setattr("ipywidgets.interact", lambda draw, **controls: shown.update(controls))
+    figures.slider(lambda t, n=3, kind="b", at=0.5: None,
+                   t=(0.0, 2.0, 0.1), n=(1, 9, 1), kind=["a", "b", "c"])
+    assert {name: (type(control).__name__, control.value) for name, control in shown.items()} == {
+        "t": ("FloatSlider", 1.0), "n": ("IntSlider", 3), "kind": ("SelectionSlider", "b"),
+        "at": ("fixed", 0.5)}
+
+
 def test_a_picture_is_saved_in_the_style_or_a_line_says_why_not(tmp_path):
     with figures.picture(tmp_path / "x.png") as axes:
         axes.plot([1, 2])

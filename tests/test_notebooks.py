@@ -6,6 +6,7 @@ A rule is a function (path, notebook) that yields what is wrong, a line each.
 import json
 import re
 import subprocess
+import symtable
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -149,7 +150,31 @@ def terms(path, notebook):
             yield f"not in glossary.md: {' '.join(before.split()[-3:])} ({chinese})"
 
 
-RULES = outputs, size, opening, closing, links, equations, terms
+def globals_of(function):
+    """The names of a function's table, or of one inside it, that are looked up in the notebook."""
+    inner = [name for child in function.get_children() for name in globals_of(child)]
+    return inner + [s.get_name() for s in function.get_symbols() if s.is_global()]
+
+
+def sliders(path, notebook):
+    """A slider is moved when all cells have run: no later cell sets what its picture needs."""
+    cells = {n: cell.source for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"}
+    tables = {n: symtable.symtable(source, path.name, "exec") for n, source in cells.items()}
+    functions = {f.get_name(): f for table in tables.values() for f in table.get_children()}
+    for n, source in cells.items():
+        for draw in re.findall(r"figures\.slider\((\w+)", source):
+            needed, more = set(), {draw}
+            while more:
+                needed |= more
+                more = {name for f in more if f in functions
+                        for name in globals_of(functions[f])} - needed
+            for later in cells:
+                again = {s.get_name() for s in tables[later].get_symbols() if s.is_assigned()}
+                yield from (f"the slider of {draw} needs {name}, which cell {later} sets again"
+                            for name in sorted(needed & again) if later > n)
+
+
+RULES = outputs, size, opening, closing, links, equations, terms, sliders
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -297,6 +322,14 @@ def test_a_notebook_can_be_unexecuted_too_large_and_too_slow(tmp_path):
     path.write_text("." * 700_000)
     assert "700,000 bytes" in next(size(path, notebook))
     assert not list(wrong_time(notebook, 3.9)) and "4 s" in next(wrong_time(notebook, 4.1))
+
+
+def test_a_slider_can_lose_what_its_picture_needs(tmp_path):
+    path, notebook = good(tmp_path)
+    notebook.cells[2:2] = map(new_code_cell, (
+        "x = [1]\ndef f(): return [x for _ in x]\ndef draw(t=1, y=2): return f(), t, y\n"
+        "figures.slider(draw, t=(0, 2, 1))", "t = y = 3", "for x in []: pass"))
+    assert list(sliders(path, notebook)) == ["the slider of draw needs x, which cell 4 sets again"]
 
 
 BAD = ["1 / 0",
