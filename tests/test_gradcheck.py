@@ -391,3 +391,17 @@ def test_a_model_in_float32_is_refused(r, model):
     parameters["inner.b"].data = parameters["inner.b"].data.astype(np.float32)
     with pytest.raises(GradientError, match="inner.b is float32"):
         gradcheck.check_direction(loss, parameters, gradients, r.rng)
+
+
+def test_rounding_of_a_large_y_is_no_mistake_and_hides_none():
+    x = np.array([[-2001.1, -2001.0, -1999.2], [2000.4, 2000.8, 2001.4]])
+
+    def logsumexp(x):
+        return np.logaddexp.reduce(x, axis=-1), (ops.softmax(x)[0],)
+
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        check(logsumexp, ops.logsumexp_backward, [x], rng=rng)
+        with pytest.raises(GradientError, match="gradient of x is wrong"):
+            check(logsumexp, lambda dy, saved: (
+                ops.logsumexp_backward(dy, saved)[0] * (1 + 1e-4),), [x], rng=rng)
