@@ -8,7 +8,9 @@ student's file is told with the student's own lines; there is never a traceback 
 """
 
 import ast
+import builtins
 import contextlib
+import difflib
 import io
 import json
 import linecache
@@ -281,6 +283,8 @@ def likely(error, line):
         return "inputs may have one axis or many: axis=-1 is the last one of any"
     if isinstance(error, FloatingPointError) and "overflow" not in what:
         return "0 / 0, log(0), or inf - inf"
+    if isinstance(error, NameError):
+        return near_name(error)
     if isinstance(error, FloatingPointError) and "np.where" in line:
         return ("np.where computes both of its branches, also where one is not taken: no entry\nof "
                 "either may overflow")
@@ -288,6 +292,14 @@ def likely(error, line):
         return ("numbers grow too large: subtract the maximum first, or use a form that\ncannot "
                 "overflow")
     return None
+
+
+def near_name(error):
+    """The name that a misspelled one is nearest to, where it was used; None if none is near."""
+    frame = list(traceback.walk_tb(error.__traceback__))[-1][0]
+    known = {**frame.f_globals, **frame.f_locals, **vars(builtins)}
+    near = difflib.get_close_matches(error.name or "", known, n=1)
+    return f"no name {error.name} is known here; is it {near[0]}?" if near else None
 
 
 def compiler(message, path):

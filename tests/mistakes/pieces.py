@@ -25,6 +25,7 @@ ROWS = [
     ("tape", "apply", "Line(op, inputs,", "Line(op, tuple(map(Tensor, inputs)),",
      "tensors themselves, not copies"),
 
+    ("bpe", "count", "Counter()", "Count()", "no name Count is known here; is it Counter"),
     ("bpe", "count", "+= times", "+= 1", "counted once, however often"),
     ("bpe", "count", "for word, times in words.items():\n",
      "while words:\n        word, times = words.popitem()\n", "count changed the `words`"),
