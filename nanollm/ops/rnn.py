@@ -48,7 +48,8 @@ def check_recurrence(op, x, states, w, u, biases, lengths, gates=1):
     if x.ndim != 3 or x.shape[2] == 0:
         raise InputError(f"{op}: x has shape {tuple(x.shape)}, expected (B, T, E) with E ≥ 1")
     if u.ndim != 2 or u.size == 0 or u.shape[1] != gates * u.shape[0]:
-        raise InputError(f"{op}: u has shape {tuple(u.shape)}, expected (H, {gates} H) with H ≥ 1")
+        columns = "H" if gates == 1 else f"{gates} H"
+        raise InputError(f"{op}: u has shape {tuple(u.shape)}, expected (H, {columns}) with H ≥ 1")
     (B, T, E), H = x.shape, u.shape[0]
     rows = [("w", w, (E, gates * H)), ("u", u, u.shape)]
     rows += [(name, state, (B, H)) for name, state in zip(("h", "c"), states)]
