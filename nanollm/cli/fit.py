@@ -11,7 +11,7 @@ from nanollm.files import write_json
 
 EXAMPLES = """examples:
   python -m nanollm fit dates                                 dates to ISO form, a few minutes
-  python -m nanollm fit g2p                                   under an hour: how words sound
+  python -m nanollm fit g2p                                   about an hour: how words sound
   python -m nanollm fit g2p --resume runs/fit/g2p             go on where it stopped
   python -m nanollm fit g2p --evaluate runs/fit/g2p --beam 5  error rates on the test part
   python -m nanollm fit g2p --try "recurrence"                ask the newest run of this task
