@@ -88,7 +88,8 @@ def test_a_curve_that_leaves_the_band_is_told_why(name, reference):
     if name == "neighbors" and reference.landmarks["bigram"] < 1.2 * middle(reference)[-1]:
         pytest.skip("this preset's own curve ends near what the token before tells")
     run = as_run(reference, losses, check)
-    assert run.outside and any(where == ("below" if leaks else "above") for *_, where in run.outside)
+    side = "below" if leaks else "above"
+    assert run.outside and any(where == side for *_, where in run.outside)
     assert words in causes(run)[-1]
 
 

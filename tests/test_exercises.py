@@ -147,7 +147,8 @@ BAD = {
     "the library by a text": (LINE, 'exec("import nanollm.ops as theirs", globals())',
                               r"dropout\.py:46 uses exec"),
     "the library by a third way":
-        (LINE, "import importlib\n    " + LINE, "imports importlib: a way around the stub's imports"),
+        (LINE, "import importlib\n    " + LINE,
+         "imports importlib: a way around the stub's imports"),
     "NumPy changed": ("import numpy as np", "import numpy as np\nnp.random.random = None",
                       r"changes np\.random\.random.*a name of your own"),
     "another library":
@@ -335,7 +336,8 @@ def test_hints_go_on_by_one_and_the_solution_is_behind_a_switch(folder, capsys):
     assert "the last one" in out
     run("hint", "dropout", "--language", "zh")
     first, *_, last = capsys.readouterr().out.splitlines()
-    assert first == "dropout，提示 3/3" and last.startswith("这是最后一条提示") and "--teacher" in last
+    assert first == "dropout，提示 3/3"
+    assert last.startswith("这是最后一条提示") and "--teacher" in last
     run("hint", "dropout", "--level", "1", "--language", "zh")
     assert hints[0][1][:8] in capsys.readouterr().out
     assert run("solution", "dropout") == 2

@@ -203,7 +203,7 @@ def test_a_nested_tape_writes_down_what_happens_inside_it_alone(r):
 
 def test_an_error_inside_the_block_closes_the_tape(r):
     with pytest.raises(ZeroDivisionError), Tape() as tape:
-        1 / 0
+        raise ZeroDivisionError
     F.tanh(Tensor(r.normal(3)))
     assert tape.lines == []
 

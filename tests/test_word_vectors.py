@@ -259,7 +259,8 @@ def test_the_command_line(learned, tmp_path, capsys):
                           ("near v cat --k 0", "k is 0"), ("near nowhere cat", "no vectors.json"),
                           ("train --data text.txt --run v", "v exists"),
                           ("train --data text.txt --run text.txt/w", "cannot be made"),
-                          ("train --data text.txt --run w --window 9999999999999999999", "less than"),
+                          ("train --data text.txt --run w --window 9999999999999999999",
+                           "less than"),
                           ("train --data text.txt --least 999 --run w", "lower least")]:
         assert main(["vectors", *line.split()]) == 2
         error = capsys.readouterr().err

@@ -8,8 +8,9 @@ from nanollm.cli.options import program
 from nanollm.errors import InputError
 
 SPECS = Path(__file__).parent / "specs"
-MET = ("softmax", "cross_entropy", "descent", "adam", "rnn", "lstm_step", "lstm", "gru", "layernorm",
-       "gelu", "dropout", "kv_cache", "decode", "kernel_gelu", "kernel_softmax", "kernel_scatter")
+MET = ("softmax", "cross_entropy", "descent", "adam", "rnn", "lstm_step", "lstm", "gru",
+       "layernorm", "gelu", "dropout", "kv_cache", "decode", "kernel_gelu", "kernel_softmax",
+       "kernel_scatter")
 
 
 def names():

@@ -32,8 +32,8 @@ EXERCISE = Exercise(
         "values": "y[k, n] = x[n, k]: what was put into tile[ty, tx] comes out as tile[tx, ty]"}),
     hints=(
         ("A column of shared memory can be read about as fast as a row, one of memory cannot. So\n"
-         "carry the tile in with rows of x and carry it out with rows of y. Between the two, other\n"
-         "threads' numbers are needed: wait.",
+         "carry the tile in with rows of x and carry it out with rows of y. Between the two,\n"
+         "other threads' numbers are needed: wait.",
          "共享内存按列读和按行读几乎一样快，显存则不然。所以按 x 的行读入，按 y 的行写出。两步之\n"
          "间要用到别的线程读入的数，必须等待。"),
         ("The tile begins at row n0 = blockIdx.y · SIDE, column k0 = blockIdx.x · SIDE of x. In:\n"

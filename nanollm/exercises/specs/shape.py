@@ -51,4 +51,5 @@ EXERCISE = exercise(
          "dy its axes of size 1 back with reshape, then np.broadcast_to(dy, shape). mean is sum "
          "divided by n = x.size // max(y.size, 1).",
          "np.split(dy, np.cumsum(sizes)[:-1], axis=axis)。sum 若没有 keepdims，先用 reshape 把"
-         "大小为 1 的轴补回，再 np.broadcast_to(dy, shape)。mean 等于 sum 除以 n = x.size // max(y.size, 1)。")))
+         "大小为 1 的轴补回，再 np.broadcast_to(dy, shape)。mean 等于 sum 除以"
+         "n = x.size // max(y.size, 1)。")))
