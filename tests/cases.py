@@ -671,6 +671,8 @@ LARGE = [
       for op, cell in CELLS.items()],
     *[(op, "large, reverse", lambda r, cell=cell: (
         recurrence(r, 6, 20, 40, 96, **cell), {"reverse": True})) for op, cell in CELLS.items()],
+    *[(op, "large, rows in parts", lambda r, cell=cell: (       # kernels/cpu/rnn.py cuts 32 rows
+        recurrence(r, 32, 2, 16, 320, **cell), {})) for op, cell in CELLS.items()],
     ("additive_attention", "large",
      lambda r: (aligned(r, 5, 30, 40, 100, 64, True, r.keep(5, 40)), {})),
     ("multiplicative_attention", "large",
