@@ -91,7 +91,8 @@ class Tape:
     def __str__(self):
         def shapes(tensors):
             return " ".join("-" if t is None else str(tuple(t.shape)) for t in tensors)
-        return "\n".join(f"{line.op:14} {shapes(line.inputs)} → {shapes(line.outputs)}"
+        widest = max([14, *(len(line.op) for line in self.lines)])
+        return "\n".join(f"{line.op:{widest}} {shapes(line.inputs)} → {shapes(line.outputs)}"
                          for line in self.lines)
 
     def gradient(self, loss, wrt, *, tear=False):

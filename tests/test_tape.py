@@ -312,6 +312,9 @@ def test_a_printed_tape_has_one_line_an_op(r):
         "linear         (2, 3) (3, 4) - → (2, 4)",
         "sum            (2, 4) → ()",
     ]
+    with tape:
+        F.residual_layernorm(*(Tensor(r.normal(2)) for _ in range(4)))
+    assert len({line.index("(") for line in str(tape).splitlines()}) == 1   # columns, all the same
 
 
 def test_a_printed_tensor_tells_name_shape_and_dtype():
