@@ -17,6 +17,7 @@ numbers need no saving: the batch and the dropout of step i are drawn from gener
 i make anew (train.py), so the number of steps done is all that resuming must know.
 """
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -56,9 +57,10 @@ def save(run, step, model, optimizer, state):
             flush(partial)
             os.replace(partial, folder)
             flush(run)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"step {step} could not be saved in {run} ({error}); "
-                             "the checkpoint before it is untouched") from None
+        except OSError as error:
+            before = "; the checkpoint before it is untouched" if step_folders(run) else ""
+            raise InputError(f"step {step} could not be saved in {run} ({error.strerror or error})"
+                             f"{before}") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     for old in step_folders(run):
@@ -121,7 +123,10 @@ def save_arrays(path, arrays):
     numpy = backend.module().numpy
     arrays = {name: np.ascontiguousarray(numpy(a)) for name, a in arrays.items()}
     expect_finite(path.name, arrays)
-    save_file(arrays, path)
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:                    # the disk is full, or fails
+        raise OSError(errno.EIO, str(error), str(path)) from None
     flush(path)
 
 

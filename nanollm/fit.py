@@ -29,6 +29,7 @@ from contextlib import closing
 from functools import partial
 
 import numpy as np
+
 from nanollm import backend, optim
 from nanollm.diary import Diary, draw
 from nanollm.errors import InputError

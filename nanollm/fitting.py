@@ -6,6 +6,7 @@ of step 0, so it can be resumed whenever it ends.
 
 import math
 import os
+import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -152,17 +153,21 @@ def begin(problem, model, settings, folder, config, keep=None, frozen=()):
     config = {"format": FORMAT, **config, "frozen": list(frozen), "backend": backend.current(),
               "settings": asdict(settings), "examples": counts(problem),
               "versions": runs.versions()}
+    optimizer = optim.adamw_state(learned(model, frozen))
+    t = Fitting(folder, settings, problem, model, optimizer, config)
     try:
         folder.mkdir(parents=True)
-        if keep is not None:
-            keep(folder)
-        write_json(folder / "config.json", config)      # last: now it is a run
     except OSError as error:
         raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another "
                          "(--run)") from None
-    optimizer = optim.adamw_state(learned(model, frozen))
-    t = Fitting(folder, settings, problem, model, optimizer, config)
-    t.save()
+    try:
+        if keep is not None:
+            keep(folder)
+        write_json(folder / "config.json", config)
+        t.save()
+    except BaseException:                               # a full disk, Ctrl-C: half a run is none
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return t
 
 
@@ -188,6 +193,8 @@ def resume(problem, model, folder, *, epochs=None):
     if len(t.looks) != t.step // t.per_epoch:
         raise InputError(f"{folder}: state.json is damaged: it has {len(t.looks)} looks after "
                          f"{t.step} steps, expected {t.step // t.per_epoch}")
+    if t.looks:                                         # is it whole? In the end it will be needed
+        checkpoint.load_arrays(folder / BEST, model.parameters())
     if t.finished and "error" in read_metrics(folder):
         raise InputError(f"{folder} is finished after {len(t.looks)} epochs; to go on, ask for "
                          f"more in all (--epochs {2 * len(t.looks)}) or begin a new run with more "
@@ -261,12 +268,15 @@ def read_looks(folder, state):
 
 
 def load_best(folder, model):
-    """Fill the model with the best weights of a run: those of its newest step, before any look."""
+    """Fill the model with the best weights of a run: those of its newest step, before any look.
+
+    Raises InputError where a file is missing, damaged, or does not fit the model.
+    """
     path = Path(folder) / BEST
     if path.exists():
         model.load_state_dict(checkpoint.load_arrays(path, model.parameters()))
-    else:
-        checkpoint.load(folder, model)
+    elif checkpoint.load(folder, model).get("looks"):
+        raise InputError(f"{path} is missing: the best weights of {folder} are lost")
 
 
 def keep_best(t):

@@ -272,5 +272,6 @@ class Writer(Solver):
         """Five texts that begin so."""
         rng = np.random.default_rng(0)
         ids = np.concatenate([[START], self.source.encode(source, strict=True)])
-        found = [self.model.write(ids, end=END, rng=rng, temperature=0.8) for _ in range(5)]
+        found = [self.model.write(ids, end=END, rng=rng, never=(PAD, START), temperature=0.8)
+                 for _ in range(5)]
         return " ".join(between.join(self.source.tokens([*ids, *more])) for more in found)

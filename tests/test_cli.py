@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 
-from nanollm import backend as backends, checkout, checkpoint, datasets, diary, ops, runs
+from nanollm import backend as backends, checkout, checkpoint, datasets, diary, ops, runs, tasks
 from nanollm.cli import bench, main
 from nanollm.datasets import fetch
 from nanollm.models import GPTConfig
@@ -221,6 +222,18 @@ def test_too_little_memory_is_one_line_that_names_options_of_the_command(
     assert re.findall(r"--[a-z]+", capsys.readouterr().err) == options
     for option in options:
         fails([*command, option, "10"], "not enough memory", capsys)    # the option is taken
+
+
+@pytest.mark.parametrize("line", [
+    f"fit dates --width {10 ** 24}", f"fit dates --width {2 ** 31} --encoder {2 ** 31}",
+    f"fit names --hidden {10 ** 24}", f"vectors train --data text.txt --quiet --width {2 ** 60}",
+    f"vectors train --data text.txt --quiet --negatives {2 ** 60} --batch 1", f"vanishing --steps {10 ** 24}"])
+def test_sizes_that_no_memory_could_hold_are_one_line(line, capsys, monkeypatch):
+    rows = [(["a"], [["b"]])]
+    for name in "dates", "names":
+        monkeypatch.setitem(tasks.TASKS, name, replace(
+            tasks.TASKS[name], read=lambda: tasks.Parts(rows, rows, {"test": rows})))
+    fails(line.split(), "not enough memory", capsys)
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):

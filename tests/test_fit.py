@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from nanollm import backend as backends, checkpoint, datasets, diary, fit, fitting, tasks
 from nanollm.cli import main
@@ -18,6 +19,7 @@ from nanollm.interrupt import Interrupt
 from nanollm.solvers import Labeler, Rewriter, Writer, in_batches
 from nanollm.tape import Tensor
 from nanollm.text import Words
+from nanollm.text.words import PAD, START
 from nanollm.word_vectors import Vectors
 
 SMALL = FitSettings(epochs=3, batch=4, lr=1e-2, warmup=3, save=100)
@@ -362,6 +364,41 @@ def test_damaged_files_are_told(file, change, words, tmp_path):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("change, words", [
+    (lambda path: path.unlink(), "best.safetensors is missing"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-9]), "best.safetensors is damaged")])
+def test_best_weights_that_are_lost_are_told_before_anything_is_learned(change, words, tmp_path):
+    fitted(SMALL, tmp_path / "run")
+    change(tmp_path / "run" / fitting.BEST)
+    with pytest.raises(InputError, match=words):
+        small(Rewriter).load(tmp_path / "run")
+    with pytest.raises(InputError, match=words):
+        resumed(tmp_path / "run", epochs=4)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2, 4, 6, 9])
+def test_a_full_disk_is_one_line_and_leaves_no_half_of_a_run(allowed, tmp_path, monkeypatch):
+    """A fit saves at its start 2 files of arrays, 2 an epoch later and at its end, 1 the best."""
+    count = iter(range(99))
+
+    def save(arrays, path):
+        if next(count) < allowed:
+            return save_file(arrays, path)
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+    monkeypatch.setattr(checkpoint, "save_file", save)
+    with pytest.raises(InputError, match=r"No space left on device \(os error 28\)") as told:
+        fitted(SMALL, tmp_path / "run")
+    assert "\n" not in str(told.value)
+    monkeypatch.undo()
+    if allowed < 2:
+        assert not (tmp_path / "run").exists()
+        assert "the checkpoint before it" not in str(told.value)
+    else:
+        assert not [path for path in (tmp_path / "run").rglob("*") if "partial" in path.name]
+        assert fit.run(resumed(tmp_path / "run"), quiet=True)["epochs"] == 3
+
+
 def test_a_folder_that_is_no_run_is_told(tmp_path):
     with pytest.raises(InputError, match="is not the folder of a run: it has no config.json"):
         fitting.read_config(tmp_path)
@@ -571,6 +608,14 @@ def test_a_writer_is_measured_by_the_token_and_by_the_character(tmp_path):
     assert found["perplexity"] == pytest.approx(math.exp(found["nats a token"]))
 
 
+def test_a_writer_goes_on_with_letters_alone(tmp_path):
+    _, solver = begun(SMALL, tmp_path / "run", Writer)
+    b = np.full(solver.source.vocab, -9, np.float32)
+    b[[PAD, START]], b[solver.source.ids["f"]] = 30, 9          # sure of what is no letter, then f
+    solver.model.load_state_dict({**solver.model.state_dict(), "head.b": b})
+    assert solver.answer(list("ab"), "") == " ".join(5 * ["ab" + 100 * "f"])
+
+
 @pytest.mark.parametrize("options, words", [
     (["tea"], "no task 'tea'; choose one of g2p, dates"),
     (["dates", "--hidden", "3"], "dates has no 'hidden'; its model has width"),
@@ -599,7 +644,8 @@ def test_bad_options_are_one_line(options, words, little, capsys, tmp_path):
 
 def test_texts_and_beams_that_will_not_do_are_told(little, capsys):
     assert main(["fit", "dates", "--epochs", "1", "--quiet"]) == 0
-    for options, words in (([""], "the text is empty"), (["§"], "word '§' at position 0"),
+    for options, words in (([""], "the text is empty"), ([" \t "], "the text is empty"),
+                           (["§"], "word '§' at position 0"),
                            (["1 May 2001", "--beam", "0"], "beam is 0")):
         assert main(["fit", "dates", "--try", *options]) == 2
         assert words in capsys.readouterr().err

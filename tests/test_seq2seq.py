@@ -113,6 +113,16 @@ def test_a_language_model_writes_what_it_has_learned():
     assert model.write([START], most=2, **write) == [4, 5]
 
 
+def test_a_language_model_does_not_write_what_is_no_text():
+    model = LanguageModel(7, 3, 4, rng=np.random.default_rng(0))
+    sure = np.array([30, 0, 30, 0, 1, 1, 0], np.float32)        # logits of PAD and START: 30
+    model.load_state_dict({**model.state_dict(), "head.b": sure})
+    for temperature in 0, 1, 50:
+        free, kept = (model.write([4], end=END, most=30, rng=np.random.default_rng(1), never=never,
+                                  temperature=temperature) for never in ((), (PAD, START)))
+        assert {PAD, START} & set(free) and kept and not {PAD, START} & set(kept)
+
+
 # Sequence to sequence: what the loss says
 
 @every_model

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
-from nanollm import backend as backends, gradcheck, nn, optim, word_vectors
+from nanollm import backend as backends, checkpoint, gradcheck, nn, optim, word_vectors
 from nanollm.cli import main
 from nanollm.errors import InputError
 from nanollm.files import write_json
@@ -167,6 +168,16 @@ def test_saved_vectors_are_the_same_bits_again(learned, tmp_path):
         write_json(tmp_path / "run" / "vectors.json", {"format": word_vectors.FORMAT, **sizes})
         with pytest.raises(InputError, match="damaged"):
             Vectors.load(tmp_path / "run")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(learned, tmp_path, monkeypatch):
+    def full(arrays, path):
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        learned["glove"][0].save(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_window_wider_than_the_text_takes_all_of_it():

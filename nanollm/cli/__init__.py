@@ -22,6 +22,9 @@ DESCRIPTION = """Large language models from scratch, in NumPy, with kernels in N
   python -m nanollm COMMAND --help   what else a command can do
 """
 
+# What NumPy says of an array that no memory could hold.
+BEYOND = "array is too big", "Maximum allowed dimension exceeded"
+
 
 class Parser(argparse.ArgumentParser):
     """Bad options are bad input like any other: one line."""
@@ -60,6 +63,10 @@ def main(argv=None):
         return fail(error, 2)
     except MemoryError:
         return fail(f"not enough memory: {advice(args)}", 2)
+    except ValueError as error:
+        if str(error).startswith(BEYOND):
+            return fail(f"not enough memory: {advice(args)}", 2)
+        raise
     except KeyboardInterrupt:
         print(file=sys.stderr)                          # the terminal shows "^C" in this line
         return fail("stopped", 130)

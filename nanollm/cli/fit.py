@@ -282,7 +282,7 @@ def pretrained(args, task):
     choose_backend(args)
     solver = g2p_en.load(args.pretrained)
     if args.text is not None:
-        reply(args, task, solver, g2p_en.cut(args.text) if args.text else [])
+        reply(args, task, solver, g2p_en.cut(args.text))
         return
     for name, rows in task.read().tests.items():
         rows = [(g2p_en.cut("".join(word)), found) for word, found in rows]
@@ -299,7 +299,7 @@ def answer(args, task):
 
 def reply(args, task, solver, source):
     """Print what a solver answers to a source, and draw its alignment if that is asked for."""
-    if not solver.source.cut(source):
+    if not args.text.strip() or not solver.source.cut(source):
         raise InputError("--try: the text is empty, expected something to answer")
     if args.draw is not None:
         solver.draw_alignment(source, args.draw, args.beam)

@@ -73,9 +73,10 @@ class LanguageModel(nn.Layer):
         """Mean cross-entropy of targets (B, T), in nats a token; targets of -1 do not count."""
         return F.cross_entropy(self(ids, rng=rng), backend.module().array(targets))
 
-    def write(self, ids, *, end, most=100, rng, **sampling):
+    def write(self, ids, *, end, most=100, rng, never=(), **sampling):
         """The ids that the model writes after ids (T,), up to `end` or `most` of them.
 
+        never       ids that are no text, such as padding: their logits count as -∞
         sampling    temperature, top_k ...: see sampling.choose
         """
         if recording():
@@ -84,7 +85,9 @@ class LanguageModel(nn.Layer):
         check_rows("LanguageModel", following[None], None)
         for _ in range(most):
             logits, state = self.follow(following[None], state)
-            token = choose(logits.numpy()[0, -1], found, rng, **sampling)
+            scores = logits.numpy()[0, -1].copy()                       # (V,)
+            scores[list(never)] = -np.inf
+            token = choose(scores, found, rng, **sampling)
             if token == end:
                 break
             found.append(token)

@@ -7,6 +7,7 @@ import numpy as np
 
 from nanollm.errors import InputError
 
+
 def pad(sequences, value=0, length=None):
     """Sequences of different lengths as one array: ids (B, T) int64, lengths (B,) int64.
 
