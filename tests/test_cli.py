@@ -435,7 +435,8 @@ def test_check_of_one_backend_draws_new_numbers_and_says_which(capsys):
     assert "--seed 7 draws them again" in capsys.readouterr().out
 
 
-def test_help_is_short_of_nothing(capsys):
+def test_help_is_short_of_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     for argv in [], ["train"], ["generate"], ["data"], ["info"], ["check"], ["bench"], [
             "bench", "train"], ["data", "get"]:
         with pytest.raises(SystemExit) as ended:
