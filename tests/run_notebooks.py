@@ -68,7 +68,8 @@ def run(path, *, quick=False):
     manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f",
                                 "{connection_file}", "--log-level=ERROR"]
     client = NotebookClient(notebook, km=manager, timeout=600, allow_errors=True,
-                            record_timing=False, resources={"metadata": {"path": path.parent}})
+                            record_timing=False, coalesce_streams=True,
+                            resources={"metadata": {"path": path.parent}})
     left_out = "NANOLLM_QUICK", "MPLBACKEND"
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment |= {"NANOLLM_STATIC": "1", "NANOLLM_QUIET": "1"}
