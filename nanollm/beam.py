@@ -13,6 +13,8 @@ Source      Graves 2012 (arXiv 1211.3711); Sutskever, Vinyals & Le 2014, section
 
 import numpy as np
 
+from nanollm.ops.softmax import logsumexp
+from nanollm.sampling import expect_scores
 from nanollm.text.words import END, PAD, START
 
 
@@ -36,11 +38,16 @@ class Search:
         return self.done.all() or self.written.shape[2] == self.most
 
     def extend(self, logits):
-        """Add the best next tokens by logits (B K, V); returns the row each goes on from (B K,)."""
+        """Add the best next tokens by logits (B K, V); returns the row each goes on from (B K,).
+
+        Of equal ones those of the better beginning come first, then those of the smaller id.
+        Raises InputError where a row's largest logit is no finite number.
+        """
         (B, K), V = self.total.shape, logits.shape[1]
         logits = logits.astype(np.float64)                      # a copy
         logits[:, [PAD, START]] = -np.inf
-        log_p = log_softmax(logits).reshape(B, K, V)
+        expect_scores(logits)
+        log_p = (logits - logsumexp(logits)[0][:, None]).reshape(B, K, V)
         log_p[self.done] = -np.inf
         log_p[self.done, END] = 0                               # it stays as it is
         total = (self.total[..., None] + log_p).reshape(B, K * V)
@@ -68,8 +75,3 @@ class Search:
         found = [self.written[b, k, :self.n[b, k] - self.done[b, k]].tolist()
                  for b, k in enumerate(best)]
         return found, scores[np.arange(len(best)), best]
-
-
-def log_softmax(x):
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))

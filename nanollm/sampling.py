@@ -38,15 +38,20 @@ def check_sampling(temperature=1.0, top_k=0, top_p=1.0, penalty=1.0):
 LARGEST = np.finfo(np.float64).max / 4      # the difference of two such is a number, too
 
 
+def expect_scores(x):
+    """Raise InputError unless the largest score of each row of x (..., V) is a finite number."""
+    if not np.isfinite(x.max(axis=-1)).all():
+        raise InputError("the model's scores are not numbers: its weights are damaged or its "
+                         "training diverged")
+
+
 def choose(x, seen, rng, *, temperature=1.0, top_k=0, top_p=1.0, penalty=1.0):
     """One token id from the scores x (V,), after all filters. `seen` are the ids so far.
 
     Raises InputError where the largest score is no finite number.
     """
     x = np.asarray(x, np.float64)
-    if not np.isfinite(x.max()):
-        raise InputError("the model's scores are not numbers: its weights are damaged or its "
-                         "training diverged")
+    expect_scores(x)
     with np.errstate(over="ignore"):                            # an extreme penalty, temperature
         x = np.clip(penalized(x, seen, penalty), -LARGEST, LARGEST)
         if temperature == 0:

@@ -27,6 +27,7 @@ from nanollm.fit import mean_loss
 from nanollm.fitting import Problem
 from nanollm.models.recurrent import Classifier, LanguageModel
 from nanollm.models.seq2seq import Seq2Seq, Seq2SeqConfig
+from nanollm.ops.softmax import softmax
 from nanollm.parallel import side_by_side
 from nanollm.text import Words, pad
 from nanollm.text.words import END, PAD, START
@@ -221,7 +222,7 @@ class Labeler(Solver):
     def answer(self, source, between, beam=1):
         """The three likeliest labels with their probabilities."""
         (scores,) = self.scores([(self.source.encode(source),)])
-        p = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+        p, _ = softmax(scores)
         words = self.labels.words[len(self.labels.special):]
         return between.join(f"{words[i]} {p[i]:.3f}" for i in np.argsort(-p)[:3])
 

@@ -10,7 +10,7 @@ from nanollm import optim
 from nanollm.errors import InputError
 from nanollm.gradcheck import check_direction
 from nanollm.models.recurrent import Classifier, LanguageModel
-from nanollm.beam import log_softmax
+from nanollm.beam import Search
 from nanollm.models.seq2seq import ATTENTIONS, CELLS, Seq2Seq, Seq2SeqConfig
 from nanollm.tape import Tape
 from nanollm.text.words import END, PAD, START
@@ -49,6 +49,11 @@ def learn(model, *arrays, steps, lr=2e-2):
     for _ in range(steps):
         optim.adamw(model.parameters(), gradient_of(model, *arrays), state, lr=lr, decay=0)
     return float(model.loss(*arrays).numpy())
+
+
+def log_softmax(x):
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
 
 
 def log_p(model, source, ids, most=None):
@@ -282,6 +287,22 @@ def test_at_the_limit_finished_answers_come_before_a_loop():
         assert_allclose(scores, 3 * np.log(0.8) / 3 ** normalize)
 
 
+def test_of_equal_answers_the_first_is_kept():
+    search = Search(2, 3, 5)
+    assert search.extend(np.zeros((6, 100))).tolist() == [0, 0, 0, 3, 3, 3]
+    assert search.last.tolist() == [1, END, 4] * 2              # no PAD, no START
+    assert search.extend(np.zeros((6, 100))).tolist() == [1, 0, 0, 4, 3, 3]
+    assert search.last.tolist() == [END, 1, END] * 2            # the finished one costs nothing
+
+
+def test_a_search_among_scores_that_are_no_numbers_is_refused():
+    for bad in np.nan, np.inf, -np.inf:
+        logits = np.zeros((6, 9))
+        logits[4, [5] if bad > -np.inf else slice(None)] = bad
+        with pytest.raises(InputError, match="scores are not numbers"):
+            Search(2, 3, 5).extend(logits)
+
+
 def test_a_score_is_the_probability_of_the_answer_also_off_the_greedy_path():
     """Each beginning goes on from its own state, though beginnings change places."""
     rng, off = np.random.default_rng(1), 0
@@ -392,6 +413,8 @@ def test_the_lstm_of_the_documents_refuses_what_does_not_fit_in_one_line(call, w
 @pytest.mark.parametrize("call, words", [
     (lambda m: m.translate(SOURCE, LENGTHS, beam=0), "beam is 0, expected .* at least 1"),
     (lambda m: m.translate(SOURCE, LENGTHS, most=0), "most is 0"),
+    (lambda m: m.translate(SOURCE, LENGTHS, normalize=np.nan), "normalize is nan, expected a num"),
+    (lambda m: m.translate(SOURCE, LENGTHS, normalize="1"), "normalize is '1', expected a number"),
     (lambda m: m.translate(SOURCE[:, :0]), r"source: ids have shape \(3, 0\)"),
     (lambda m: m.translate(SOURCE, np.array([5, 0, 3])), "row 1 has 0 tokens, expected 1 to 5"),
     (lambda m: m.translate(SOURCE, np.array([5, 2, 9])), "row 2 has 9 tokens"),

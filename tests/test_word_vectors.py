@@ -120,6 +120,51 @@ def test_frequent_words_are_left_out_by_equation_5():
     assert stayed[0] == pytest.approx(90_000 / 3, rel=0.03) and stayed[1] == 10_000
 
 
+def test_the_words_drawn_at_random_are_so_by_their_count_to_the_three_quarters():
+    counts = np.array([0, 0, 0, 0, 8000, 1500, 500])
+    ids = np.random.default_rng(0).permutation(np.repeat(np.arange(7), counts))
+    corpus = word_vectors.Corpus(ids, np.zeros(len(ids), int), counts)
+    settings = replace(SMALL, window=1, epochs=1, negatives=10, batch=1000)
+    batches = [batch for _, _, batch in word_vectors.skipgram_batches(corpus, settings)]
+    others = np.concatenate([others for _, others in batches])
+    drawn = np.bincount(others[:, 1:].ravel(), minlength=7)
+    expected = counts ** 0.75 / (counts ** 0.75).sum()
+    np.testing.assert_allclose(drawn / drawn.sum(), expected, rtol=0.03)
+    true = np.bincount(others[:, 0], minlength=7)               # neighbors as they are in the text
+    np.testing.assert_allclose(true / true.sum(), counts / len(ids), rtol=0.03)
+
+
+@pytest.mark.parametrize("method", word_vectors.METHODS)
+def test_the_rate_falls_to_zero_with_the_words_that_were_read(method, monkeypatch):
+    rates, original = [], word_vectors.descend
+
+    def descend(*arguments):
+        rates.append(arguments[-1])
+        return original(*arguments)
+    monkeypatch.setattr(word_vectors, "descend", descend)
+    settings = replace(SMALL, method=method, epochs=4, batch=16)
+    train(*read(made(100), settings), settings, quiet=True)
+    n = len(rates)
+    np.testing.assert_allclose(rates, settings.lr * (1 - np.arange(n) / n), atol=0.1 * settings.lr)
+    assert rates[0] == settings.lr and rates == sorted(rates, reverse=True)
+
+
+def test_words_outside_the_vocabulary_are_gone_and_their_neighbors_move_together():
+    words, corpus = read("a x b\n\na b y", replace(SMALL, least=2))
+    assert words.words[4:] == ["a", "b"]
+    assert corpus.ids.tolist() == [4, 5, 4, 5] and corpus.part.tolist() == [0, 0, 1, 1]
+    assert corpus.counts.tolist() == [0, 0, 0, 0, 2, 2]
+
+
+def test_a_word_is_v_of_skip_gram_and_the_sum_of_both_of_glove(learned):
+    for kind in SkipGram, GloVe:
+        model, _ = random_model(kind)
+        v, u = model.word.w.numpy(), model.context.w.numpy()
+        np.testing.assert_array_equal(model.vectors(), v if kind is SkipGram else v + u)
+    for vectors, _ in learned.values():
+        assert not vectors.w[:4].any() and vectors.w[4:].any(axis=1).all()
+
+
 @pytest.mark.parametrize("method", word_vectors.METHODS)
 def test_words_of_equal_company_become_neighbors(method, learned):
     vectors, losses = learned[method]

@@ -202,6 +202,9 @@ class Seq2Seq(nn.Layer):
         for name, n in ("beam", beam), ("most", most):
             if type(n) is not int or n < 1:
                 raise InputError(f"Seq2Seq: {name} is {n!r}, expected a whole number of at least 1")
+        if not (isinstance(normalize, int | float) and np.isfinite(normalize)):
+            raise InputError(f"Seq2Seq: normalize is {normalize!r}, expected a number: 1 for the "
+                             "mean of a token, 0 for log P")
         lengths = check_rows("Seq2Seq: source", source, lengths)
         memory, state = self.encode(source.repeat(beam, axis=0), lengths.repeat(beam))
         search = Search(len(source), beam, most)
