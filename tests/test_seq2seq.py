@@ -293,6 +293,11 @@ def test_of_equal_answers_the_first_is_kept():
     assert search.last.tolist() == [1, END, 4] * 2              # no PAD, no START
     assert search.extend(np.zeros((6, 100))).tolist() == [1, 0, 0, 4, 3, 3]
     assert search.last.tolist() == [END, 1, END] * 2            # the finished one costs nothing
+    logits = np.random.default_rng(0).integers(2, size=(9, 300)).astype(float)
+    logits[:, [PAD, START]] = 0
+    search = Search(3, 3, 5)
+    search.extend(logits)
+    assert search.last.tolist() == [v for row in logits[::3] for v in np.flatnonzero(row)[:3]]
 
 
 def test_a_search_among_scores_that_are_no_numbers_is_refused():
