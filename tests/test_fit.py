@@ -154,6 +154,26 @@ def test_the_rate_is_halved_where_the_error_does_not_fall():
     assert fit.rate(s, 0, 10, []) == 0.5                        # the warm-up
 
 
+@pytest.mark.parametrize("clip", [0.0, 0.02])
+def test_a_step_is_adamw_on_the_clipped_gradient_with_the_settings_given(clip, tmp_path):
+    settings = replace(SMALL, lr=0.1, warmup=0, clip=clip, decay=0.3, beta1=0.8, beta2=0.7)
+    t, _ = begun(settings, tmp_path / "run")
+    _, _, gradients = fit.loss_and_gradients(t, fit.batch_of(t, 0))
+    before = {path: w.copy() for path, w in t.model.state_dict().items()}
+    norm = math.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients.values()))
+    scale = clip / norm if clip else 1
+    assert scale < 0.1 if clip else norm > 0.02
+    loss, measured, lr, count = fit.step(t)
+    assert (lr, t.step) == (0.1, 1) and measured == pytest.approx(norm, rel=1e-5)
+    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-7)
+    for path, w in t.model.state_dict().items():
+        g = scale * gradients[path]
+        close(t.optimizer["m"][path], 0.2 * g)
+        close(t.optimizer["v"][path], 0.3 * g * g, atol=1e-12)
+        shrunk = before[path] * (1 - 0.1 * 0.3 * (w.ndim > 1))
+        close(w, shrunk - 0.1 * g / (abs(g) + 1e-8), atol=1e-5)
+
+
 # A run
 
 @pytest.mark.parametrize("kind", SIZES)

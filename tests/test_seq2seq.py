@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from nanollm import optim
+from nanollm import nn, optim
 from nanollm.errors import InputError
 from nanollm.gradcheck import check_direction
 from nanollm.models.recurrent import Classifier, LanguageModel
@@ -365,6 +365,26 @@ def test_dropout_acts_in_training_only():
     quiet = float(model.loss(*arrays).numpy())
     assert quiet == float(model.loss(*arrays).numpy())
     assert quiet != float(model.loss(*arrays, rng=np.random.default_rng(0)).numpy())
+
+
+def test_dropout_is_on_embeddings_between_layers_and_before_the_output(monkeypatch):
+    dropped, original = [], nn.drop
+
+    def drop(x, rate, rng):
+        dropped.append((*x.shape, rate))
+        return original(x, rate, rng)
+    monkeypatch.setattr(nn, "drop", drop)
+    rng, more = np.random.default_rng(0), {"layers": 2, "dropout": 0.5}
+    for model, arrays, expected in (
+            (seq2seq(**more), (SOURCE, LENGTHS, TARGET),
+             [(3, 5, 3), (3, 5, 8), (3, 4, 3), (3, 4, 8), (3, 4, 8)]),
+            (Classifier(7, 3, 4, 2, rng=rng, bidirectional=True, **more),
+             (SOURCE, LENGTHS, np.array([0, 1, 1])), [(3, 5, 3), (3, 5, 8), (3, 8)]),
+            (LanguageModel(7, 3, 4, rng=rng, **more), (SOURCE, SOURCE),
+             [(3, 5, 3), (3, 5, 4), (3, 5, 4)])):
+        dropped.clear()
+        model.loss(*arrays, rng=rng)
+        assert dropped == [(*shape, 0.5) for shape in expected]
 
 
 # Bad input

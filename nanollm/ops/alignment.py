@@ -7,7 +7,8 @@ Equation    additive_attention         score_ts = Σ_a w_a tanh(q_ta + k_sa)
             network that compares the two; its projections are linears before this op, and k's is
             needed once for all t. Luong's "general" score q W k is a linear before the "dot" here.
             There is no scale: attention.py says why a Transformer has one.
-            Where mask is False the weight is 0. A row that is masked everywhere gives zeros.
+            Where mask is False the weight is 0. A row that is masked everywhere gives zeros. k and
+            v must be numbers there, too, as 0 · NaN is NaN: rnn.py leaves zeros in padding.
 
 Shapes      q (B, T, A), k (B, S, A), v (B, S, C), w (A,), mask None or bool, (B, S) or (B, T, S),
             True where t may look at s  →  y (B, T, C); with weights=True also p (B, T, S)
