@@ -180,8 +180,9 @@ def resume(problem, model, folder, *, epochs=None):
     """
     folder = Path(folder)
     config = read_config(folder)
-    changed = {} if epochs is None else {"epochs": epochs}
-    settings = read_settings(folder, {**config["settings"], **changed})
+    settings = read_settings(folder, config["settings"])
+    if epochs is not None:
+        settings = replace(settings, epochs=epochs)
     optimizer = optim.adamw_state(learned(model, config["frozen"]))
     state = checkpoint.load(folder, model, optimizer)
     t = Fitting(folder, settings, problem, model, optimizer,

@@ -325,6 +325,8 @@ def test_a_finished_run_goes_on_only_if_more_epochs_are_asked_for(tmp_path):
     fitted(SMALL, tmp_path / "run")
     with pytest.raises(InputError, match=r"finished after 3 epochs; .* \(--epochs 6\)"):
         resumed(tmp_path / "run")
+    with pytest.raises(InputError, match="^epochs is 0, expected at least 1"):
+        resumed(tmp_path / "run", epochs=0)
     metrics = fit.run(resumed(tmp_path / "run", epochs=4), quiet=True)
     assert metrics["epochs"] == 4
     assert [row["step"] for row in losses(tmp_path / "run")] == list(range(1, 25))
