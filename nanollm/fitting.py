@@ -6,7 +6,6 @@ of step 0, so it can be resumed whenever it ends.
 
 import math
 import os
-import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,19 +154,11 @@ def begin(problem, model, settings, folder, config, keep=None, frozen=()):
               "versions": runs.versions()}
     optimizer = optim.adamw_state(learned(model, frozen))
     t = Fitting(folder, settings, problem, model, optimizer, config)
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another "
-                         "(--run)") from None
-    try:
+    with runs.new_folder(folder):
         if keep is not None:
             keep(folder)
         write_json(folder / "config.json", config)
         t.save()
-    except BaseException:                               # a full disk, Ctrl-C: half a run is none
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return t
 
 

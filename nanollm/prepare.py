@@ -62,13 +62,9 @@ def begin(settings, folder, *, preset="", quiet=False):
               "settings": settings.to_json(), "model": model.config.to_json(),
               "text": fingerprint(content), "versions": runs.versions()}
     expect_room(folder, model)
-    try:
-        folder.mkdir(parents=True)
+    with runs.new_folder(folder):
         tokenizer.save(folder / "tokenizer.json")
-        write_json(folder / "config.json", config)      # last: now it is a run
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another "
-                         "(--run)") from None
+        write_json(folder / "config.json", config)
     return Training(folder, settings, tokenizer, model, optim.adamw_state(model.parameters()),
                     learn, check, config)
 

@@ -10,6 +10,8 @@ config.json
 """
 
 import platform
+import shutil
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +37,24 @@ def new_name(name):
         n += 1
         path = HOME / f"{name}-{n}"
     return path
+
+
+@contextmanager
+def new_folder(path):
+    """A new folder, to be filled in a `with`; if that fails nothing of it stays: no half of a run.
+
+    Raises InputError where it cannot be made, or the disk is full.
+    """
+    try:
+        path.mkdir(parents=True)
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path} ({error.strerror}): choose another "
+                         "(--run)") from None
 
 
 def newest():

@@ -37,7 +37,6 @@ Used by     any model that begins with an embedding: `load_into`
 import math
 import os
 import re
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,7 +44,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanollm import backend, checkpoint, functional as F, nn, optim
+from nanollm import backend, checkpoint, functional as F, nn, optim, runs
 from nanollm.errors import InputError
 from nanollm.files import read_json, write_json
 from nanollm.interrupt import Interrupt, progress
@@ -320,21 +319,14 @@ class Vectors:
         return [(self.words.words[i], float(cosine[i])) for i in order if cosine[i] > -np.inf]
 
     def save(self, folder, **details):
-        """Write vectors.safetensors, words.json and, last, vectors.json into a new folder."""
+        """Write vectors.safetensors, words.json and vectors.json into a new folder."""
         folder = Path(folder)
         expect_free(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        with runs.new_folder(folder):
             checkpoint.save_arrays(folder / "vectors.safetensors", {"w": self.w})
             self.words.save(folder / "words.json")
             write_json(folder / "vectors.json", {"format": FORMAT, "vocab": self.w.shape[0],
                                                  "width": self.w.shape[1], **details})
-        except (OSError, InputError):
-            for name in "vectors.safetensors", "words.json":
-                (folder / name).unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.rmdir()
-            raise
 
     @classmethod
     def load(cls, folder):

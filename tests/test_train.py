@@ -257,6 +257,21 @@ def test_a_place_that_cannot_be_written_is_told_before_training(small, tmp_path)
         begun(small, tmp_path / "file/run")
 
 
+@pytest.mark.parametrize("error, told", [
+    (OSError(28, "No space left on device"), InputError), (KeyboardInterrupt(), KeyboardInterrupt)])
+@pytest.mark.parametrize("where", ["nanollm.prepare.write_json", "nanollm.text.saved.write_json"])
+def test_a_beginning_that_fails_leaves_no_half_of_a_run(where, error, told, small, tmp_path,
+                                                        monkeypatch):
+    def fails(*_):
+        raise error
+    with monkeypatch.context() as patch, pytest.raises(told) as caught:
+        patch.setattr(where, fails)
+        begun(small, tmp_path / "run")
+    assert told is KeyboardInterrupt or "No space left on device" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    begun(small, tmp_path / "run")
+
+
 def test_a_disk_without_room_is_told_before_training(small, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
     with pytest.raises(InputError, match=r"needs \d+ MB for checkpoints, but only 0 MB are free"):

@@ -220,7 +220,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(learned, tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise SafetensorError("I/O error: No space left on device (os error 28)")
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(InputError, match="No space left on device"):
         learned["glove"][0].save(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
