@@ -117,8 +117,12 @@ class Rewriter(Solver):
         return in_batches(answers, [(ids,) for ids in sources], ROWS // max(beam, 1) or 1)
 
     def evaluate(self, rows, beam=1):
-        """{measure: number} on rows: share of wrong answers, and of wrong tokens."""
-        found = self.translations([self.source.encode(source) for source, _ in rows], beam)
+        """{measure: number} on rows."""
+        return self.measures(rows, self.translations(
+            [self.source.encode(source) for source, _ in rows], beam))
+
+    def measures(self, rows, found):
+        """{measure: number} of the answers found: the share of wrong ones, and of wrong tokens."""
         references = [references for _, references in rows]
         return {"wrong": metrics.word_error_rate(references, found),
                 "token error rate": metrics.error_rate(references, found)}

@@ -569,6 +569,17 @@ def test_a_fit_that_ctrl_c_stops_says_so_to_the_shell_whatever_its_limit(
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_run_that_changes_its_backend_says_so(little, capsys):
+    options = ["--batch", "8", "--width", "8", "--encoder", "8", "--decoder", "8"]
+    assert main(["fit", "dates", *options, "--epochs", "1"]) == 0
+    assert "until now" not in capsys.readouterr().out
+    for number, backend in (("2", "numpy"), ("3", "numba")):
+        assert main(["fit", "dates", "--resume", "runs/fit/dates", "--epochs", number,
+                     "--backend", backend]) == 0
+        out = capsys.readouterr().out
+        assert ("numpy until now, numba from here on" in out) == (backend == "numba")
+
+
 def test_measures_are_kept_with_the_run_and_info_shows_them(little, capsys, tmp_path):
     assert main(["fit", "dates", "--epochs", "2", "--encoder", "8", "--quiet"]) == 0
     before = fitting.read_metrics("runs/fit/dates")
@@ -652,6 +663,8 @@ def test_a_writer_goes_on_with_letters_alone(tmp_path):
     (["dates", "--try", ""], "there is no run of dates"),
     (["dates", "--beam", "0"], "--beam is 0, expected at least 1"),
     (["dates", "--beam", "3"], "--beam is for answers"),
+    (["sentiment", "--evaluate", "a", "--beam", "3"], "sentiment has none to search for"),
+    (["names", "--try", "a", "--beam", "3"], "names has none to search for"),
     (["dates", "--evaluate", "a", "--seconds", "5"], "--seconds stops a fit"),
     (["dates", "--try", "1 May 2001", "--seconds", "5"], "--seconds stops a fit"),
     (["dates", "--draw", "a.png"], "give a text (--try)"),

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from nanollm import backend
-from nanollm.cli.options import add_backend, choose_backend, program
+from nanollm.cli.options import add_backend, choose_backend, program, tell_change
 from nanollm.errors import InputError
 from nanollm.files import write_json
 
@@ -110,6 +110,7 @@ def run(args):
 def asked(args):
     """The task as the options change it. Raises InputError for options that do not go together."""
     from nanollm.fitting import FitSettings
+    from nanollm.solvers import Rewriter
     from nanollm.tasks import task
     found = task(args.task)
     sizes = {name: getattr(args, name) for name in SIZES if getattr(args, name) is not None}
@@ -136,6 +137,9 @@ def asked(args):
         raise InputError(f"--beam is {args.beam}, expected at least 1")
     if args.beam > 1 and args.pretrained is None and modes not in (["evaluate"], ["text"]):
         raise InputError("--beam is for answers: give --evaluate or --try with it, or leave it out")
+    if args.beam > 1 and found.kind is not Rewriter:
+        raise InputError(f"--beam searches for an answer, but {found.name} has none to search for: "
+                         "leave it out")
     if args.seconds is not None and modes in (["evaluate"], ["text"]):
         raise InputError("--seconds stops a fit, and this is none: leave it out")
     if args.draw is not None:
@@ -179,6 +183,7 @@ def learn(args, task):
     t = (begun if args.resume is None else resumed)(args, task, parts)
     if not args.quiet:
         print(header(t, task, parts), flush=True)
+        tell_change(before)
     metrics = fit.run(t, quiet=args.quiet, seconds=args.seconds,
                       on_look=None if args.quiet else show)
     if metrics is None:
@@ -250,16 +255,15 @@ def evaluate(args, task):
     """Print the measures of a run on each test part."""
     choose_backend(args)
     from nanollm import fitting
-    from nanollm.solvers import Labeler, Rewriter
+    from nanollm.solvers import Labeler
     folder, solver = Path(args.evaluate), task.load(args.evaluate)
     metrics = {"task": task.name, **fitting.read_metrics(folder)}
     for name, rows in task.read().tests.items():
         matrix = solver.judged(rows) if isinstance(solver, Labeler) else None
         found = solver.evaluate(rows, args.beam) if matrix is None else solver.measures(matrix)
         print(measured(name, rows, found))
-        searched = isinstance(solver, Rewriter) and args.beam > 1
         metrics["tests"] = {**metrics.get("tests", {}),
-                            f"{name}, beam {args.beam}" if searched else name:
+                            f"{name}, beam {args.beam}" if args.beam > 1 else name:
                             {"rows": len(rows), **found}}
     try:
         write_json(folder / "metrics.json", metrics)

@@ -27,6 +27,13 @@ def choose_backend(args, default=None):
     backend.use(args.backend or default or backend.current())
 
 
+def tell_change(before):
+    """Say so where a run goes on with another backend than `before`, if there was one."""
+    if before not in (None, backend.current()):
+        print(f"backend    {before} until now, {backend.current()} from here on: its rounding, and "
+              "so the last bits, differ", flush=True)
+
+
 def table(rows, header):
     """Lines of an aligned table: text to the left, numbers to the right."""
     rows = [list(row) for row in rows]

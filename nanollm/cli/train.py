@@ -5,7 +5,7 @@ import shlex
 from dataclasses import fields, replace
 
 from nanollm import backend
-from nanollm.cli.options import add_backend, choose_backend, program
+from nanollm.cli.options import add_backend, choose_backend, program, tell_change
 from nanollm.errors import InputError
 
 EXAMPLES = """examples:
@@ -65,9 +65,7 @@ def run(args):
     if args.quiet:
         return 0 if train.run(training, quiet=True) else 130
     print(header(training), flush=True)
-    if before not in (None, backend.current()):
-        print(f"backend    {before} until now, {backend.current()} from here on: its rounding, and "
-              "so the last bits, differ", flush=True)
+    tell_change(before)
     metrics = train.run(training, on_look=sample)
     if metrics is None:
         print(f"stopped after step {training.step:,}, all is saved; go on with\n"
