@@ -55,23 +55,36 @@ def labels(x, name):
     return x.astype(np.int64)
 
 
+def counts(matrix):
+    """`matrix` as a confusion matrix (K, K), if it is one and has an example."""
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not matrix.any():
+        raise InputError(f"the matrix has shape {matrix.shape} and {matrix.sum()} examples: "
+                         f"expected a confusion matrix, true by predicted class, of at least one")
+    return matrix
+
+
 def accuracy(matrix):
     """The share of examples that are right."""
+    matrix = counts(matrix)
     return float(np.trace(matrix) / matrix.sum())
 
 
 def precision(matrix, average=None):
     """Per class (K,), or their "macro" or "micro" average."""
+    matrix = counts(matrix)
     return averaged(share(np.diag(matrix), matrix.sum(axis=0)), matrix, average)
 
 
 def recall(matrix, average=None):
     """Per class (K,), or their "macro" or "micro" average."""
+    matrix = counts(matrix)
     return averaged(share(np.diag(matrix), matrix.sum(axis=1)), matrix, average)
 
 
 def f1(matrix, average=None):
     """Per class (K,), or their "macro" or "micro" average."""
+    matrix = counts(matrix)
     called, true = matrix.sum(axis=0), matrix.sum(axis=1)                   # (K,)
     return averaged(share(2 * np.diag(matrix), called + true), matrix, average)
 
@@ -94,7 +107,7 @@ def averaged(scores, matrix, average):
 
 def report(matrix, names=None):
     """One line a class: its name, precision, recall, F1, examples; then the averages."""
-    scores = (precision, recall, f1)
+    matrix, scores = counts(matrix), (precision, recall, f1)
     classes = zip(class_names(matrix, names), *(score(matrix) for score in scores),
                   matrix.sum(axis=1))
     averages = [(name, *(score(matrix, name) for score in scores), matrix.sum())
@@ -110,7 +123,7 @@ def report(matrix, names=None):
 
 def draw_confusion(matrix, path, names=None):
     """Write the confusion matrix as a picture: a row is a class, shaded by where it went."""
-    names = class_names(matrix, names)
+    matrix, names = counts(matrix), class_names(matrix, names)
     K = len(names)
     side = min(4 + 0.3 * K, 30)                                             # inches
     small = min(12, 1200 / K)                                               # points

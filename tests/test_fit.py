@@ -745,6 +745,14 @@ def test_an_alignment_is_drawn_where_there_is_attention(little, capsys, tmp_path
     assert not list(tmp_path.glob("**/b.*"))
 
 
+def test_a_word_too_rare_to_learn_is_unknown():
+    found = [("a b", 0), ("a c", 1)]
+    task = replace(small(Labeler), options={"least": 2})
+    solver = task.begin(tasks.Parts(found, found, {"test": found}, ("no", "yes")))
+    assert solver.source.encode("a b c").tolist() == [4, 1, 1]
+    assert solver.model.embedding.w.shape[0] == 5
+
+
 def test_a_text_without_words_is_told(monkeypatch, capsys):
     text = replace(small(Labeler), cut=str, read=lambda: tasks.Parts(
         [("a b", 1), ("b c", 0)], [("a", 1)], {"test": [("c", 0)]}, ("no", "yes")))

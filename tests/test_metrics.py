@@ -96,6 +96,17 @@ def test_labels_that_are_none_are_refused(targets, called, classes, message):
         metrics.confusion_matrix(targets, called, classes)
 
 
+@pytest.mark.parametrize("measure", [
+    metrics.accuracy, metrics.precision, metrics.recall, metrics.f1, metrics.report])
+def test_a_matrix_that_is_none_is_refused(measure):
+    for matrix, message in ((np.zeros((2, 2), int), r"shape \(2, 2\) and 0 examples"),
+                            (np.ones((2, 3), int), r"shape \(2, 3\) and 6 examples"),
+                            ([1, 2], r"shape \(2,\)"), (np.zeros((0, 0)), r"shape \(0, 0\)")):
+        with pytest.raises(InputError, match=message):
+            measure(matrix)
+    assert metrics.accuracy([[1, 0], [1, 2]]) == 3 / 4
+
+
 def test_an_average_that_is_none_is_refused():
     with pytest.raises(InputError, match="'mean'.*'macro' or 'micro'"):
         metrics.f1(MATRIX, "mean")

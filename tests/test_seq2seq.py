@@ -425,6 +425,9 @@ def language_model(**changes):
     (lambda: language_model(layers=0), "LanguageModel: layers is 0"),
     (lambda: language_model(dropout=-0.1), "LanguageModel: dropout is -0.1"),
     (lambda: language_model()(SOURCE[:, :0]), r"LanguageModel: ids have shape \(3, 0\)"),
+    (lambda: language_model()([[4, 5]]), "ids are of type list, expected a NumPy array"),
+    (lambda: language_model().write([4], end=END, rng=None, temperature=np.nan), "temperature is"),
+    (lambda: language_model().write([4], end=END, rng=None, top_k=-1), "top k is -1"),
     (lambda: language_model().write([], end=END, rng=None), r"ids have shape \(1, 0\)"),
     (lambda: language_model().write([7], end=END, rng=None), "token id 7 is out of range"),
     (lambda: language_model().load_state_dict(classifier().state_dict()), "head.w has shape"),
@@ -438,6 +441,7 @@ def test_the_lstm_of_the_documents_refuses_what_does_not_fit_in_one_line(call, w
 @pytest.mark.parametrize("call, words", [
     (lambda m: m.translate(SOURCE, LENGTHS, beam=0), "beam is 0, expected .* at least 1"),
     (lambda m: m.translate(SOURCE, LENGTHS, most=0), "most is 0"),
+    (lambda m: m.translate(SOURCE.tolist()), "ids are of type list, expected a NumPy array"),
     (lambda m: m.translate(SOURCE, LENGTHS, normalize=np.nan), "normalize is nan, expected a num"),
     (lambda m: m.translate(SOURCE, LENGTHS, normalize="1"), "normalize is '1', expected a number"),
     (lambda m: m.translate(SOURCE[:, :0]), r"source: ids have shape \(3, 0\)"),

@@ -104,6 +104,12 @@ def test_only_text_is_cleaned():
         Cleaning()(b"abc")
 
 
+def test_what_has_no_words_is_refused():
+    for given in 3, None, b"ab", ["a", 3], [""]:
+        with pytest.raises(InputError, match="expected text, or a list of words, got"):
+            Words.train([given])
+
+
 # the vocabulary
 
 def test_ids_go_by_frequency_then_by_the_alphabet():

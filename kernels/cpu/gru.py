@@ -29,7 +29,7 @@ def _step(t, ends, gates, q, h, bias, bu, past, seen, y):
         past[b, t] = h[b]
         q_n, after = seen[b, t], y[b, t]
         if t >= ends[b]:
-            q_n[:], after[:] = 0, 0
+            after[:] = 0
             continue
         a, state = gates[b, t], h[b]
         r, z, n = a[:H], a[H:2 * H], a[2 * H:]

@@ -51,7 +51,7 @@ def _step(t, then, ends, xh, gates, h, c, bias, cells, shown, y):
                 state[k] = o[k] * tanh_c[k]
             after[:] = state
         else:
-            tanh_c[:], after[:] = 0, 0
+            after[:] = 0
         if then >= 0:
             xh[b, then, -H:] = state
 

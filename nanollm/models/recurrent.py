@@ -16,7 +16,7 @@ import numpy as np
 from nanollm import backend, functional as F, nn
 from nanollm.errors import InputError
 from nanollm.recurrent import LSTM
-from nanollm.sampling import choose
+from nanollm.sampling import check_sampling, choose
 from nanollm.tape import recording
 
 POOLING = "last", "mean"
@@ -24,6 +24,9 @@ POOLING = "last", "mean"
 
 def check_rows(model, ids, lengths):
     """Raise InputError unless ids (B, T) hold a token or more in each row; return the lengths."""
+    if not isinstance(ids, np.ndarray):
+        raise InputError(f"{model}: ids are of type {type(ids).__name__}, expected a NumPy array "
+                         "of whole numbers (batch, time)")
     if ids.ndim != 2 or 0 in ids.shape:
         raise InputError(f"{model}: ids have shape {tuple(ids.shape)}, expected (batch, time) with "
                          "at least one row and one token")
@@ -81,6 +84,7 @@ class LanguageModel(nn.Layer):
         """
         if recording():
             raise InputError("LanguageModel: writing keeps no gradients; do it outside the tape")
+        check_sampling(**sampling)
         found, state, following = list(ids), None, np.asarray(ids)
         check_rows("LanguageModel", following[None], None)
         for _ in range(most):

@@ -72,9 +72,9 @@ class Words:
         """The words of a text; of a list, its own entries."""
         if isinstance(text, str):
             return self.cleaning(text)
-        found = list(text)
+        found = list(text) if hasattr(text, "__iter__") else [text]
         if not all(isinstance(word, str) and word for word in found):
-            raise InputError(f"expected text, or a list of words, got {found!r:.80}")
+            raise InputError(f"expected text, or a list of words, got {text!r:.80}")
         return found
 
     def encode(self, text, *, start=False, end=False, strict=False):
