@@ -490,6 +490,7 @@ def test_an_alignment_says_where_each_token_of_the_answer_looked(tmp_path, backe
 
 EXPECTED = {"g2p": (107_788, 5_315, 12_000), "scan": (None, None, 4_182),
             "sentiment": (None, None, 1_068), "intents": (15_000, 3_000, 4_500)}
+CLASSES = {"sentiment": 2, "intents": 150}
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -508,6 +509,8 @@ def test_a_task_can_be_begun_and_its_parts_have_nothing_in_common(name, tmp_path
     found = len(problem.learn), len(problem.check), len(next(iter(parts.tests.values())))
     for have, want in zip(found, EXPECTED.get(name, found)):
         assert want is None or have == want
+    if name in CLASSES:
+        assert solver.model.head.w.shape[1] == len(parts.labels) == CLASSES[name]
     arrays, count = problem.collate(problem.learn[:4])
     with backends.use("numba"):
         solver.model.to()

@@ -322,3 +322,4 @@ def test_the_command_line(learned, tmp_path, capsys):
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
     assert not (tmp_path / "w").exists()
+    word_vectors.expect_free("a/folder/to/come")

@@ -38,7 +38,7 @@ TEXTS = ["The cat sat.", "The dog sat", "the CAT", "a bird"]
     ("人々〇", ["人", "々", "〇"]), ("ab12 3d", ["ab", "12", "3", "d"]),
     ("カナ 한국어", ["カ", "ナ", "한국어"]), ("naïve हिन्दी", ["naïve", "हिन्दी"]),
     ("😀😀", ["😀", "😀"]), ("İ", [unicodedata.normalize("NFKC", "İ".lower())]),
-    ("J\u030c", ["\u01f0"])])                                   # ǰ is one character, its capital two
+    ("J\u030c", ["\u01f0"])])                                   # ǰ is one, its capital two
 def test_text_is_cut_into_words(given, words):
     assert Cleaning()(given) == words
 
