@@ -71,12 +71,16 @@ class Line(NamedTuple):
     op: str
     inputs: tuple       # of Tensor, or plain arrays or None, which get no gradient
     outputs: tuple      # of Tensor
-    saved: tuple
-    backward: Any       # backward(dy, saved); of several outputs dy is a tuple, too
+    saved: tuple        # what the forward kept for the backward
+    backward: Any       # backward(dy, saved) → a tuple: for each input its gradient, or None; of
+                        # several outputs dy is a tuple, too
 
 
 class Tape:
-    """`with Tape() as tape:` writes down every op inside the block."""
+    """`with Tape() as tape:` writes down every op inside the block.
+
+    Inside two nested blocks an op is written on the inner tape alone.
+    """
 
     def __init__(self):
         self.lines = []
@@ -98,8 +102,12 @@ class Tape:
     def gradient(self, loss, wrt, *, tear=False):
         """[∂loss/∂t for t in wrt]; loss is a tensor with one entry.
 
-        tear    remove each line once it is read, so that what it saved is freed for the gradients
-                that are still to come. The tape can then be read only once.
+        tear    remove each line once it is read or passed over, so that what it saved is freed for
+                the gradients that are still to come. The tape can then be read only once.
+
+        Every gradient has the shape and dtype of its tensor. The first is ∂loss/∂loss = 1, made by
+        the backend's `ones`. A line none of whose outputs the loss depends on is passed over; where
+        it depends on some, the gradient of the others is 0, made by the backend's `zeros`.
 
         The arrays are for reading: two entries may be one array, where a sum passed dy to both.
         Raises InputError if loss has more than one entry or does not depend on some t.
@@ -133,7 +141,13 @@ class Tape:
 
 
 def apply(op, *inputs, **settings):
-    """Run `op`, whose pair is backend.lookup(op), and, if a tape is open, write it down."""
+    """Run `op` and write it down on the innermost open tape, if one is open.
+
+    The op's pair is backend.lookup(op), and its forward(*arrays, **settings) returns (y, saved): y
+    is an array or, of an op with several outputs, a tuple of arrays.
+
+    Returns y as a Tensor, or as a tuple of Tensors.
+    """
     forward, backward = backend.lookup(op)
     y, saved = forward(*(x.data if isinstance(x, Tensor) else x for x in inputs), **settings)
     outputs = tuple(map(Tensor, y)) if isinstance(y, tuple) else (Tensor(y),)

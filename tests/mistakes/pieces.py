@@ -1,5 +1,9 @@
 """Mistakes planted in the exercises of the group "pieces"; the columns are in __init__.py."""
 
+LOOP = ("lines = self.lines if tear else list(self.lines)\n"
+        "        while lines:\n"
+        "            line = lines.pop()")
+
 ROWS = [
     ("tape", "Tape.gradient", "dx if known is None else kernels.add(known, dx)[0]", "dx",
      "used twice|both inputs are x"),
@@ -13,17 +17,109 @@ ROWS = [
      "grads.pop(id(y), None)", "not if it is in `wrt`"),
     ("tape", "Tape.gradient", "if all(dy is None", "if any(dy is None", "nobody used is zero"),
     ("tape", "Tape.gradient", "loss.shape, loss.dtype)}", 'loss.shape, "float64")}',
-     "dtype.*\n.*\n.*made with the loss's dtype|loss's dtype"),
+     "first gradient, has the wrong dtype.*the loss's shape and dtype"),
+    ("tape", "Tape.gradient", "kernels.ones(loss.shape, loss.dtype)", "1.0",
+     "first gradient, is no array.*float 1\n.*kernels\\.ones"),
+    ("tape", "Tape.gradient", "(y.shape, y.dtype)", '(y.shape, "float64")',
+     "that nobody used has the wrong dtype.*float64.*float32.*kernels\\.zeros"),
+    ("tape", "Tape.gradient", "kernels.zeros(y.shape, y.dtype)", "dy",
+     "that nobody used is no array.*zeros in its shape"),
     ("tape", "Tape.gradient", "if loss.data.size != 1:", "if False:", "loss has 3 entries"),
     ("tape", "Tape.gradient", "if missing:", "if missing and len(wrt) == 1:",
      "does not depend on what is asked for.*KeyError"),
-    ("tape", "Tape.gradient", "kernels.ones(", "kernels.zeros(",
-     "read from its end|zero everywhere"),
+    ("tape", "Tape.gradient", "if missing:", "if False:", "is there a tensor in wrt that has"),
+    ("tape", "Tape.gradient", 'raise InputError(f"gradient: the loss has',
+     'raise ValueError(f"gradient: the loss has',
+     "another error is raised than InputError.*got +ValueError.*raise InputError"),
+    ("tape", "Tape.gradient", "loss.data.size != 1", "loss.shape != ()",
+     "a loss of shape \\(1,\\) has one entry"),
+    ("tape", "Tape.gradient", "if all(dy is None for dy in dys):", "if False:",
+     "the loss does not depend on.*with\n +dy = 0 the loss would seem to depend"),
+    ("tape", "Tape.gradient", "kernels.ones(", "kernels.zeros(", "first gradient, is wrong"),
+    ("tape", "Tape.gradient", "dys[0] if len(dys) == 1 else tuple(dys)", "tuple(dys)",
+     "a tuple of 1.*of one output dy is the array itself"),
+    ("tape", "Tape.gradient", "dys[0] if len(dys) == 1 else tuple(dys)", "dys[0]",
+     "expected +a tuple of 2.*of several it is a tuple"),
+    ("tape", "Tape.gradient", "dys[0] if len(dys) == 1",
+     "kernels.ones(line.outputs[0].shape, line.outputs[0].dtype) if len(dys) == 1",
+     "dy of line 0 \\(add\\) is wrong.*the line's own output"),
+    ("tape", "Tape.gradient", "zip(line.inputs, dxs, strict=True)", "zip(line.inputs[:1], dxs)",
+     "each input of a line gets its own dx"),
+    ("tape", "Tape.gradient", "zip(line.inputs, dxs, strict=True)",
+     "zip(line.inputs[-1:], dxs[-1:])", "each input of a line gets its own dx"),
+    ("tape", "Tape.gradient", " and dx is not None:\n"
+     "                    assert dx.shape == x.shape, f\"{line.op}: gradient {dx.shape} for {x}\"",
+     ":", "ids have no gradient.*no error is raised.*dx is None: skip it"),
+    ("tape", "Tape.gradient", " and dx is not None:", ":", "dx is None where.*skip it"),
+    ("tape", "Tape.gradient", "[grads[id(t)] for", "[Tensor(grads[id(t)]) for", "no Tensor"),
+    ("tape", "Tape.gradient", "[grads[id(t)] for t in wrt]",
+     "[grads[i] for i in grads if i in wanted]", "in the order of wrt"),
+    ("tape", "Tape.gradient", LOOP, "def last_to_first():\n"
+     "            yield from reversed(self.lines)\n"
+     "            if tear: self.lines.clear()\n"
+     "        for line in last_to_first():",
+     "nothing is freed.*not all at the end"),
+    ("tape", "Tape.gradient", LOOP, "lines = self.lines\n"
+     "        if tear: self.lines = []\n"
+     "        for line in reversed(lines):", "nothing is freed.*a copy of the list"),
+    ("tape", "Tape.gradient", LOOP, "for line in self.lines[::-1]:\n"
+     "            if tear: self.lines.pop()", "nothing is freed.*a copy of the list"),
+    ("tape", "Tape.gradient", LOOP, "for line in reversed(self.lines):\n"
+     "            if tear: del self.lines[0]", "a list that loses entries skips some"),
+    ("tape", "Tape.gradient", "kernels = backend.module()\n",
+     "kernels = backend.module(); loss.grad = 1\n", "gradients stand in a dict"),
+    ("tape", "Tape.gradient", "lines = self.lines if tear else list(self.lines)",
+     "lines = list(self.lines)", "lines are left.*the tape's own list"),
+    ("tape", "Tape.gradient", "continue  ", "self.lines = [line] if tear else self.lines; continue",
+     "1 of 5.*passed over is removed, too"),
+    ("tape", "Tape.gradient", LOOP, "def along(y, dy):\n"
+     "            known = grads.get(id(y))\n"
+     "            grads[id(y)] = dy if known is None else known + dy\n"
+     "            for line in self.lines:\n"
+     "                if any(y is t for t in line.outputs):\n"
+     "                    dys = [dy if y is t else np.zeros(t.shape) for t in line.outputs]\n"
+     "                    dy = dys[0] if len(dys) == 1 else tuple(dys)\n"
+     "                    for x, dx in zip(line.inputs, line.backward(dy, line.saved)):\n"
+     "                        if isinstance(x, Tensor): along(x, dx)\n"
+     "        along(loss, grads.pop(id(loss)))\n"
+     "        lines = []\n"
+     "        while lines:", "is read more than once.*along all paths"),
+    ("tape", "Tape.gradient", LOOP, "made, lines, done = {}, [], set()\n"
+     "        for line in self.lines: made.update({id(y): line for y in line.outputs})\n"
+     "        def before(y):\n"
+     "            line = made.get(id(y))\n"
+     "            if line is None or id(line) in done: return\n"
+     "            done.add(id(line))\n"
+     "            for x in line.inputs: before(x)\n"
+     "            lines.append(line)\n"
+     "        before(loss)\n"
+     "        made = None\n"
+     "        if tear: self.lines.clear()\n"
+     "        while lines:\n"
+     "            line = lines.pop()", "fails on a long tape.*a loop over the list"),
     ("tape", "apply", "tapes[-1]", "tapes[0]", "innermost open tape"),
     ("tape", "apply", "tuple(map(Tensor, y)) if isinstance(y, tuple) else (Tensor(y),)",
      "(Tensor(y),)", "two results|tuple of two"),
+    ("tape", "apply", "tapes[-1].lines.append(",
+     "for tape in tapes: tape.lines.append(", "got +2 lines outside, 1 inside.*innermost"),
     ("tape", "apply", "Line(op, inputs,", "Line(op, tuple(map(Tensor, inputs)),",
-     "tensors themselves, not copies"),
+     "inputs of.*tensors themselves, not copies"),
+    ("tape", "apply", "Line(op, inputs, outputs,", "Line(op, inputs, (Tensor(y),),",
+     "outputs of.*tensors themselves, not copies"),
+    ("tape", "apply", "Line(op, inputs, outputs,", "Line(op, inputs, outputs[0],",
+     "outputs of the first line are no tuple.*in a tuple: \\(y,\\)"),
+    ("tape", "apply", "Line(op,", "Line(forward,", "the wrong op.*op's name"),
+    ("tape", "apply", "Line(op, inputs, outputs, saved, backward)",
+     "(op, inputs, outputs, saved, backward)", "is no Line"),
+    ("tape", "apply", "saved, backward))", "backward, saved))", "the order of the fields"),
+    ("tape", "apply", "y, saved = forward(", "y = saved = forward(", "wrap y in a Tensor"),
+    ("tape", "apply", "else outputs[0]", "else outputs",
+     "a tuple of 1.*one output comes bare"),
+    ("tape", "apply", "else outputs[0]", "else y", "wrap y in a Tensor"),
+    ("tape", "apply", "x.data if isinstance(x, Tensor) else x for", "x for",
+     "an op computes with arrays.*x\\.data"),
+    ("tape", "apply", "inputs), **settings)", "inputs))", "the settings go to the forward"),
+    ("tape", "apply", "if tapes:", "if True:", "no tape is open here"),
 
     ("bpe", "count", "Counter()", "Count()", "no name Count is known here; is it Counter"),
     ("bpe", "count", "+= times", "+= 1", "counted once, however often"),

@@ -67,6 +67,29 @@ ROWS = [
      "        lines = list(self.lines)\n        if tear: self.lines.clear()\n"
      "        while lines:\n            line = lines.pop()"),
     ("tape", "Tape.gradient", "kernels.add(known, dx)[0]", "known + dx"),
+    ("tape", "Tape.gradient", "lines = self.lines if tear else list(self.lines)\n"
+     "        while lines:\n"
+     "            line = lines.pop()",
+     "def last_to_first():\n"
+     "            if not tear: yield from reversed(self.lines)\n"
+     "            while tear and self.lines: yield self.lines.pop()\n"
+     "        for line in last_to_first():"),
+    ("tape", "Tape.gradient", "lines = self.lines if tear else list(self.lines)\n"
+     "        while lines:\n"
+     "            line = lines.pop()",
+     "for n in reversed(range(len(self.lines))):\n"
+     "            line = self.lines[n]\n"
+     "            if tear: self.lines = self.lines[:n]"),
+    ("tape", "Tape.gradient", "grads.get(id(y)) if id(y) in wanted else grads.pop(id(y), None)",
+     "grads.get(id(y))"),
+    ("tape", "Tape.gradient", "kernels.ones(loss.shape, loss.dtype)", "np.ones_like(loss.data)"),
+    ("tape", "Tape.gradient", "kernels.zeros(y.shape, y.dtype)", "np.zeros_like(y.data)"),
+    ("tape", "Tape.gradient", "dx if known is None else kernels.add(known, dx)[0]",
+     "np.array(dx) if known is None else np.add(known, dx, out=known)"),
+    ("tape", "Tape.gradient", "return [grads[id(t)] for t in wrt]",
+     "return tuple(grads[id(t)] for t in wrt)"),
+    ("tape", "apply", "tapes = _open.get()\n    if tapes:\n        tapes[-1].lines",
+     "if recording():\n        _open.get()[-1].lines"),
     ("bpe", "encode", "word = join(word, pair, first + ranks[pair])",
      "i = [p for p in pairwise(word)].index(pair); word = (*word[:i], first + ranks[pair], "
      "*word[i+2:])"),
