@@ -54,8 +54,8 @@ def dy_of(y, loss, known, where):
     """(what it is, its value, how it is made) of the dy that an output of a line must be given."""
     if y is loss:
         what, how = "∂loss/∂loss, the first gradient,", (
-            "1 in the loss's shape and dtype: kernels.ones(loss.shape, loss.dtype),\nwith kernels = "
-            "backend.module()")
+            "1 in the loss's shape and dtype: kernels.ones(loss.shape, loss.dtype),\nwith kernels "
+            "= backend.module()")
     elif id(y) not in known:
         what, how = f"the dy of {where} for an output that nobody used", (
             "zeros in its shape and dtype: kernels.zeros(y.shape, y.dtype),\nwith kernels = "
@@ -479,9 +479,10 @@ EXERCISE = Exercise(
             check_network),
     hints=(
         ("apply: look the op up, run it on the arrays, wrap the results, and if a tape is open "
-         "append one Line to the innermost. gradient: a dict from id(tensor) to its gradient, which starts with the "
-         "loss; walk the lines from the last to the first.",
-         "apply：查到算子，用数组运行它，把结果包成 Tensor；如果有打开的 tape，就在最内层的 tape 上追加一个 Line。"
+         "append one Line to the innermost. gradient: a dict from id(tensor) to its gradient, "
+         "which starts with the loss; walk the lines from the last to the first.",
+         "apply：查到算子，用数组运行它，把结果包成 Tensor；"
+         "如果有打开的 tape，就在最内层的 tape 上追加一个 Line。"
          "gradient：用一个从 id(张量) 到梯度的字典，起点是 loss；从最后一行往前走。"),
         ("At each line: take the gradients of its outputs from the dict (zeros for a missing one; "
          "skip the line if all are missing), call line.backward(dy, line.saved), and add each dx "
@@ -489,8 +490,8 @@ EXERCISE = Exercise(
          "take each line off self.lines itself; no copy of the list may hold it.",
          "对每一行：从字典取出各输出的梯度（缺的补零；全都缺就跳过这一行），调用 "
          "line.backward(dy, line.saved)，再把每个 dx 加到对应输入已有的梯度上。"
-         "只有一个输出时 dy 是数组，多个时是元组。tear 为真时，读一行就从 self.lines 本身取走一行，"
-         "不要留着列表的副本。"),
+         "只有一个输出时 dy 是数组，多个时是元组。"
+         "tear 为真时，读一行就从 self.lines 本身取走一行，不要留着列表的副本。"),
         ("grads = {id(loss): kernels.ones(loss.shape, loss.dtype)} with kernels = "
          "backend.module(); grads[id(x)] = dx if id(x) is new else kernels.add(known, dx)[0]; in "
          "the end [grads[id(t)] for t in wrt], and InputError for a t that is not there.",
