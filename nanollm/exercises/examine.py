@@ -237,8 +237,7 @@ def told(error, path, printed):
         lines = str(error).splitlines() or ["an assertion of the check does not hold"]
     else:
         lines = [f"the check cannot use what your code returned ({kind}: {error})",
-                 "  likely    a result of another kind than expected: look at the docstring's "
-                 "Shapes"]
+                 "  likely    a result of another kind than the docstring says"]
     output = printed.getvalue().strip().splitlines()
     if output and "print" not in lines[0]:
         more = [f"... and before, {len(output) - PRINTED} more lines"][:len(output) > PRINTED]

@@ -1,10 +1,18 @@
-"""Mistakes planted in the exercises of the group "pieces"; the columns are in __init__.py."""
+"""Mistakes planted in the exercises of the group "pieces"; the columns are in __init__.py.
+
+The suspects of bpe must be told by their own words.
+"""
+
+import re
+
+from nanollm.exercises.specs import bpe
 
 LOOP = ("lines = self.lines if tear else list(self.lines)\n"
         "        while lines:\n"
         "            line = lines.pop()")
 
-ROWS = [
+ROWS = [("bpe", function, old, new, re.escape(words).replace(r"\ ", r"\s+"))
+        for function, old, new, words in bpe.SUSPECTS] + [
     ("tape", "Tape.gradient", "dx if known is None else kernels.add(known, dx)[0]", "dx",
      "used twice|both inputs are x"),
     ("tape", "Tape.gradient", "grads[id(x)] = dx if known is None else kernels.add(known, dx)[0]",
@@ -122,31 +130,106 @@ ROWS = [
     ("tape", "apply", "if tapes:", "if True:", "no tape is open here"),
 
     ("bpe", "count", "Counter()", "Count()", "no name Count is known here; is it Counter"),
-    ("bpe", "count", "+= times", "+= 1", "counted once, however often"),
     ("bpe", "count", "for word, times in words.items():\n",
      "while words:\n        word, times = words.popitem()\n", "count changed the `words`"),
-    ("bpe", "join", "p += 2", "p += 1", "joined, and its two ids are gone|nothing but the pair"),
+    ("bpe", "count", "        for pair in pairwise(word):\n",
+     "        last = None\n        for p, pair in enumerate(pairwise(word)):\n"
+     "            if pair == last: last = None; continue\n            last = pair\n",
+     r"words = \{\(1, 1, 1\): 1\}.*pairs that overlap count each"),
+    ("bpe", "count", "        for pair in pairwise(word):\n            counts[pair] += times",
+     "        for pair in dict.fromkeys(zip(word, word[1:])):\n            counts[pair] += times",
+     "stands twice in a word counts twice"),
+    ("bpe", "count", "    for word, times in words.items():\n        for pair in pairwise(word):\n"
+     "            counts[pair] += times",
+     "    row = [id for word, times in words.items() for id in word * times]\n"
+     "    counts.update(zip(row, row[1:]))", r"\(2, 2\) are neighbors in none of the words"),
+    ("bpe", "count", "    for word, times in words.items():\n",
+     "    left = None\n    for word, times in words.items():\n        for id in word:\n"
+     "            if left: counts[left, id] += times\n            left = id\n        continue\n",
+     r"\(2, 2\) are neighbors in none of the words"),
+    ("bpe", "count", "return counts", "return list(counts.items())", "count returns list, not"),
+    ("bpe", "count", "pairwise(word):\n            counts[pair] += times",
+     "pairwise(word[:-1]):\n            counts[pair] += 1",
+     "two mistakes at once.*add `times`, not 1\n.*the last pair of each word is missing"),
     ("bpe", "join", "return tuple(joined)", "return list(joined)", "cannot be one: return tuple"),
+    ("bpe", "join", "    while p < len(word):\n",
+     "    for q in range(len(word)):\n        fits = tuple(word[q:q + 2]) == pair\n"
+     "        joined.append(new if fits else word[q])\n    while False:\n",
+     r"\(9, 2, 3, 9, 2\)\n.*its two ids are gone then"),
+    ("bpe", "join", "while p < len(word):", "while p + 1 < len(word):", "the last id is lost"),
+    ("bpe", "join", "    while p < len(word):\n        if tuple(word[p:p + 2]) == pair:\n"
+     "            joined.append(new)\n            p += 2\n        else:\n",
+     "    while p < len(word) - 1:\n        if tuple(word[p:p + 2]) == pair:\n"
+     "            joined.append(new)\n            p += 1\n        else:\n",
+     "two mistakes at once.*its two ids are gone.*the last id is lost"),
+    ("bpe", "join", "    joined, p = [], 0\n",
+     "    joined, p = list(word), len(word) - 2\n    while p >= 0:\n"
+     "        if (joined[p], *joined[p + 1:p + 2]) == pair: joined[p:p + 2] = [new]\n"
+     "        p -= 1\n    p = len(word)\n", "of overlapping pairs the left one is joined"),
+    ("bpe", "join", "joined.append(new)", "joined.append(new + 1)", "where the pair is, comes"),
     ("bpe", "learn", ", default=None)", ")", "min.*empty.*words = "),
+    ("bpe", "learn", "return merges", "return dict.fromkeys(merges, 0)",
+     "learn returns dict, not a list"),
+    ("bpe", "learn", "return merges", "yield from merges", "learn returns generator, not a list"),
+    ("bpe", "learn", "merges.append(pair)", "merges.append(new)", "pair itself, a tuple of two"),
+    ("bpe", "learn", "merges.append(pair)", "merges.append(list(pair))", "a tuple of two ids"),
     ("bpe", "learn", "min(counts, key=lambda pair: (-counts[pair], pair), default=None)",
      "max(counts, key=counts.get, default=None)", "a tie goes to the smaller ids"),
-    ("bpe", "learn", "counts[pair] < 2", "counts[pair] < 1", "occurs once is not worth"),
+    ("bpe", "learn", "min(counts, key=lambda pair: (-counts[pair], pair), default=None)",
+     "sorted(counts, key=counts.get)[-1] if counts else None",
+     r"\(2, 3\) and \(1, 9\)\s+both have the count 2.*a tie goes"),
+    ("bpe", "learn", "min(counts, key=lambda pair: (-counts[pair], pair), default=None)",
+     "max(counts, key=lambda pair: (counts[pair], pair), default=None)", "a tie goes to the sm"),
+    ("bpe", "learn", "-counts[pair], pair)", "-counts[pair], pair[::-1])",
+     "merge 0, counted from 0, is wrong.*a tie goes to the smaller ids, left"),
+    ("bpe", "learn", "-counts[pair], pair)", "-counts[pair], sum(pair))", "a tie goes to"),
+    ("bpe", "learn", "-counts[pair], pair)", "-counts[pair], sorted(pair))",
+     r"\(9, 1\) and \(2, 3\)\s+both have.*a tie goes to"),
+    ("bpe", "learn", "-counts[pair], pair)", "-counts[pair], pair[0])", "a tie goes to"),
+    ("bpe", "learn", "-counts[pair], pair)", "counts[pair], pair)",
+     r"\(1, 2\) has the count 2 then, \(3, 4\) has 3: the most\s+frequent"),
+    ("bpe", "learn", "-counts[pair], pair)", "pair)", "the most\\s+frequent pair comes first"),
+    ("bpe", "learn", "counts[pair] < 2", "counts[pair] < 1", "count 1 .*stop at counts below 2"),
+    ("bpe", "learn", "counts[pair] < 2", "counts[pair] <= 2",
+     "stops too early.*has the count 2 in .*stop only when all\\s+counts are below 2"),
     ("bpe", "learn", "first + len(merges)", "first + len(merges) + 1",
-     r"becomes the token first \+ i"),
-    ("bpe", "learn", "len(merges) < wanted", "len(merges) < wanted - 1", "too few pairs"),
+     r"token\s+first \+ i, so merge\s+1 has become 11"),
+    ("bpe", "learn", "first + len(merges)", "first",
+     r"\(10, 10\) is nowhere in the words then.*token\s+first \+ i, so merge\s+1 has become 11"),
+    ("bpe", "learn", "len(merges) < wanted", "len(merges) < wanted - 1", "stops too early"),
+    ("bpe", "learn", "len(merges) < wanted", "len(merges) <= wanted", "stop after `wanted` merges"),
     ("bpe", "learn", "words = joined", "pass", "same pair is learned twice"),
-    ("bpe", "encode", "min(fits, key=ranks.get)", "fits[0]", "learned first, not the one"),
-    ("bpe", "encode", "min(fits, key=ranks.get)", "max(fits, key=ranks.get)", "learned first"),
-    ("bpe", "encode", "first + ranks[pair]", "ranks[pair]", r"merges\[i\] becomes first \+ i"),
-    ("bpe", "decode", "decode(merges[id - first], merges, first)", "list(merges[id - first])",
-     "merge may be made of merges"),
+    ("bpe", "learn", "    while len(merges) < wanted:\n",
+     "    counts = count(words)\n    return [pair for pair in sorted(counts, key=lambda pair: "
+     "(-counts[pair], pair)) if counts[pair] > 1][:wanted]\n    while False:\n",
+     "is nowhere in the words then.*count again after each merge"),
+    ("bpe", "learn", "+= times", "+= 1",
+     r"stops too early.*the count 2 in the words then, \{\(1, 2\): 2, \(10,\): 3\}"),
+    ("bpe", "encode", "return list(word)", "return word", "encode returns tuple, not a list"),
+    ("bpe", "encode", "    while fits :=",
+     "    for p in range(len(word) - 1):\n        if word[p:p + 2] in ranks:\n"
+     "            return encode((*word[:p], first + ranks[word[p:p + 2]], *word[p + 2:]), merges, "
+     "first)\n    while fits :=", "further left is joined"),
+    ("bpe", "encode", "    while fits :=",
+     "    for pair in reversed(merges):\n        word = join(word, pair, first + ranks[pair])\n"
+     "    while fits :=", "the pair learned last is joined|the one with the smallest rank"),
+    ("bpe", "encode", "ranks = {pair: rank for rank, pair in enumerate(merges)}",
+     "ranks = dict(zip(merges, range(1, 99)))", "1 too large"),
+    ("bpe", "decode", "return given", "return bytes(given)", "decode returns bytes, not a list"),
     ("bpe", "decode", "    for id in ids:\n        given += [id] if id < first else "
      "decode(merges[id - first], merges, first)",
      "    while ids:\n        id = ids.pop(0)\n        if id < first:\n            given.append(id)"
      "\n        else:\n            ids[:0] = merges[id - first]",
      "decode changes what it was given"),
-    ("bpe", "decode", "decode(merges[id - first],", "decode(merges[id - first][::-1],",
-     "left part first"),
+    ("bpe", "decode", "    for id in ids:\n        given += [id] if id < first else "
+     "decode(merges[id - first], merges, first)",
+     "    stack = list(ids)\n    while stack:\n        id = stack.pop()\n        if id < first:\n"
+     "            given.append(id)\n        else:\n            stack += merges[id - first]",
+     "all comes out backward: what is put on a stack"),
+    ("bpe", "decode", "        given += [id] if id < first else "
+     "decode(merges[id - first], merges, first)",
+     "        if id < first:\n            given.append(id)\n        else:\n"
+     "            given.append(decode(merges[id - first], merges, first))", "not append"),
 
     ("lstm_step", "lstm_step", "i, f, g, o = np.split(", "f, i, g, o = np.split(",
      "order i, f, g, o|with i open"),

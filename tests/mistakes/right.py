@@ -94,6 +94,22 @@ ROWS = [
      "i = [p for p in pairwise(word)].index(pair); word = (*word[:i], first + ranks[pair], "
      "*word[i+2:])"),
     ("bpe", "learn", "while len(merges) < wanted:", "for _ in range(wanted):"),
+    ("bpe", "learn", "min(counts, key=lambda pair: (-counts[pair], pair), default=None)",
+     "max(sorted(counts), key=counts.get, default=None)"),
+    ("bpe", "count", "    counts = Counter()\n    for word, times in words.items():\n"
+     "        for pair in pairwise(word):\n            counts[pair] += times",
+     "    counts = {}\n    for word in words:\n        for p in range(len(word) - 1):\n"
+     "            pair = word[p], word[p + 1]\n"
+     "            counts[pair] = counts.get(pair, 0) + words[word]"),
+    ("bpe", "join", "return tuple(joined)", "return (*joined,)"),
+    ("bpe", "encode", "    while fits := [",
+     "    for pair in merges:\n        word = join(word, pair, first + ranks[pair])\n"
+     "    while fits := ["),
+    ("bpe", "decode", "    for id in ids:\n        given += [id] if id < first else "
+     "decode(merges[id - first], merges, first)",
+     "    stack = list(ids)[::-1]\n    while stack:\n        id = stack.pop()\n"
+     "        if id < first:\n            given.append(id)\n        else:\n"
+     "            stack += merges[id - first][::-1]"),
     ("lstm_step", "lstm_step", "cell = f * c + i * g ", "cell = np.add(f * c, i * g)"),
     ("kernel_gelu", "gelu",
      "        tanh = one - two / (exp(two * u) + one)\n        y[i] = half * x[i] * (one + tanh)",

@@ -5,7 +5,8 @@ Differs     from that page in two things: a word is a list that is built anew at
             changed.
 
 Learning    Words are rows of token ids. Count every pair of neighbors, weighed by how often its
-            word occurs; join the most frequent pair everywhere into a new token; count again.
+            word occurs, overlapping ones too: (1, 1, 1) has (1, 1) twice. Join the most frequent
+            pair everywhere into a new token; count again.
             Equal counts: the pair with the smaller ids first (left id, then right id).
             Stop when no pair occurs twice.
 Encoding    a new word: of the merges that fit, do the one learned first, leftmost first; repeat.
@@ -20,7 +21,7 @@ from itertools import pairwise
 
 
 def count(words):
-    """{pair: how often}; words is {tuple of ids: how often}."""
+    """{pair: how often}; words is {tuple of ids: how often}. Pairs that overlap count each."""
     counts = Counter()
     for word, times in words.items():
         for pair in pairwise(word):

@@ -1,11 +1,119 @@
-"""Byte-pair encoding: learn merges, encode, decode."""
+"""Byte-pair encoding: learn merges, encode, decode.
 
+Where count, join, encode or decode is wrong, each suspect is planted in the solved page, then two
+at once; the first that gives the student's results in all of CASES names the mistake. A wrong merge
+is told by the counts: how often the student's pair occurs at that moment, and how often the right
+one.
+"""
+
+import itertools
 from types import SimpleNamespace
 
-from nanollm.exercises.spec import Exercise, Wrong, call
+from nanollm.exercises.of_ops import attempt, planted
+from nanollm.exercises.spec import Exercise, Wrong, call, given, spared, wrapped
 from nanollm.text import merges as fast
 
+PAGE = "nanollm/exercises/pages/bpe.py"
 TEXT = "she sells sea shells by the sea shore the shells she sells are sea shells i am sure"
+MERGES = [(2, 3), (1, 2), (10, 4), (3, 1), (1, 10)]             # they become the tokens 10 to 14
+PARTS = [(1, 2), (10, 3), (11, 11)]
+
+CASES = {                                                       # name: [(inputs, result), ...]
+    "count": [(({(1, 2, 3): 1},), {(1, 2): 1, (2, 3): 1}),
+              (({(1, 2, 1, 2): 3, (2, 1): 5},), {(1, 2): 6, (2, 1): 8}),
+              (({(1, 1, 1): 1},), {(1, 1): 2})],
+    "join": [(((1, 2, 3, 1, 2), (1, 2), 9), (9, 3, 9)),
+             (((7, 7, 7), (7, 7), 9), (9, 7)),
+             (((7, 7, 7, 7), (7, 7), 9), (9, 9)),
+             (((2, 1), (1, 2), 9), (2, 1)),
+             (((1, 3, 1, 2), (1, 2), 9), (1, 3, 9)),
+             (((1,), (1, 1), 9), (1,))],
+    "encode": [((word, MERGES, 10), tokens) for word, tokens in (
+        ((1, 2, 3), [14]), ((1, 2, 3, 4), [1, 12]), ((3, 1, 2), [3, 11]), ((2, 3, 1), [10, 1]),
+        ((1, 2), [11]), ((5, 6), [5, 6]), ((), []))],
+    "decode": [((ids, PARTS, 10), row) for ids, row in (
+        ([4], [4]), ([10], [1, 2]), ([11, 4], [1, 2, 3, 4]), ([12], [1, 2, 3, 1, 2, 3]), ([], []))],
+}
+
+RETURNS = {                                                     # name: (type, why no other)
+    "count": (dict, "each pair is a key, and how often it occurs is its value"),
+    "join": (tuple, "words are keys of a dict, and a list cannot be one: return tuple(...)"),
+    "learn": (list, "the pairs in the order learned are all there is: append each to a list"),
+    "encode": (list, "the tokens come as a list, not as join has them: return list(...)"),
+    "decode": (list, "ids are numbers, and bytes end at 255: return a list of them"),
+}
+
+SUSPECTS = (
+    ("count", "+= times", "+= 1",
+     "each word is counted once, however often it occurs: add `times`, not 1"),
+    ("count", "pairwise(word):\n            counts[pair] += times",
+     "set(pairwise(word)):\n            counts[pair] += times * (len(word) - len(join(word, pair, "
+     "None)))",
+     "pairs that overlap count each: (1, 1, 1) has (1, 1) twice. Only join leaves out the second"),
+    ("count", "+= times", "= times",
+     "a pair's count is written over where it occurs again: += times"),
+    ("count", "pairwise(word)", "set(pairwise(word))",
+     "a pair that stands twice in a word counts twice: a set of its pairs forgets that"),
+    ("count", "counts[pair]", "counts[tuple(sorted(pair))]",
+     "the order is lost: (1, 2) is not (2, 1)"),
+    ("count", "counts[pair]", "counts[pair[::-1]]",
+     "the two ids are exchanged: a pair is (left id, right id)"),
+    ("count", "pairwise(word)", "pairwise(word[:-1])",
+     "the last pair of each word is missing: n ids have n - 1 pairs"),
+    ("count", "pairwise(word)", "pairwise(word[1:])",
+     "the first pair of each word is missing: n ids have n - 1 pairs"),
+    ("count", "pairwise(word)", "pairwise(word[-1:] + word)",
+     "the last id of a word is paired with its first: word[-1] is no neighbor of word[0]"),
+    ("count", "pairwise(word)", "zip(word[::2], word[1::2])",
+     "every other pair is left out: go on by one id, not by two"),
+    ("join", "p += 2", "p += 1",
+     "where a pair is joined, its two ids are gone then: go on two further, not one"),
+    ("join", "p < len(word)", "p < len(word) - 1",
+     "the last id is lost: it has no right neighbor, so it is never joined there, and stays"),
+    ("join", "if tuple", "if new not in joined and tuple",
+     "only the first place is joined: go on to the end of the word"),
+    ("join", "== pair", "in (pair, pair[::-1])",
+     "the pair is joined in both orders: (2, 1) is not (1, 2)"),
+    ("join", "tuple(word[p:p + 2]) == pair", "word[p] == pair[0] and p + 1 < len(word)",
+     "only the left id is compared: the right one must be the pair's, too"),
+    ("encode", "min(fits, key=ranks.get)", "fits[0]",
+     "the pair further left is joined, not the one learned first: of all that fit, take the "
+     "smallest rank"),
+    ("encode", "min(fits, key=ranks.get)", "max(fits, key=ranks.get)",
+     "the pair learned last is joined, not the one learned first: of all that fit, take the "
+     "smallest rank"),
+    ("encode", "min(fits, key=ranks.get)", "min(fits)",
+     "the pair with the smallest ids is joined, not the one learned first: of all that fit, take "
+     "the smallest rank"),
+    ("encode", "    word = tuple(word)\n",
+     "    left, word = tuple(word), ()\n"
+     "    made = {tuple(decode([first + i], merges, first)): first + i for i in ranks.values()}\n"
+     "    while left:\n"
+     "        n = max(n for n in range(1, len(left) + 1) if n == 1 or left[:n] in made)\n"
+     "        word, left = (*word, made.get(left[:n], left[0])), left[n:]\n"
+     "    return list(word)\n",
+     "the longest token that fits is taken, from left to right. Begin with single ids instead, and "
+     "of the merges that fit do the one learned first, until none fits"),
+    ("encode", "pairwise(word)", "pairwise(word[:-1])",
+     "the last pair of the word is not looked at: n ids have n - 1 pairs"),
+    ("encode", "while fits", "if fits",
+     "one merge is done and no more: repeat until none fits"),
+    ("encode", "first + ranks[pair]", "ranks[pair]",
+     "`first` is missing: merges[i] becomes the token first + i"),
+    ("encode", "first + ranks[pair]", "first + ranks[pair] + 1",
+     "each new token is 1 too large: merges[i] becomes the token first + i, and i begins at 0"),
+    ("decode", "decode(merges[id - first], merges, first)", "list(merges[id - first])",
+     "a merge may be made of merges: go on until only ids below `first` are left"),
+    ("decode", "else decode(merges[id - first], merges, first)",
+     "else [decode(merges[id - first], merges, first)]",
+     "the parts of a token come as a list within the list: use extend or +=, not append"),
+    ("decode", "id < first", "id <= first",
+     "the token `first` is taken for a given id: it stands for merges[0]"),
+    ("decode", "merges[id - first]", "merges[id - first][::-1]",
+     "the two parts of a token are exchanged: left part first"),
+    ("decode", "in ids", "in reversed(ids)",
+     "all comes out backward: what is put on a stack last is taken from it first"),
+)
 
 
 def words_of(text):
@@ -16,125 +124,162 @@ def words_of(text):
     return words
 
 
-def learned(student, words, wanted, first):
-    """The merges that the student learns, from a copy: `words` stays as it is."""
-    return list(map(tuple, call(student.learn, dict(words), wanted, first)))
-
-
 def merges_of(words, wanted, first):
+    """The merges that nanollm/text/merges.py learns."""
     return fast.learn(words, wanted, first, SimpleNamespace(update=lambda: None))
+
+
+def asked(student, name, *inputs):
+    """What the student's function makes of copies of the inputs, if it is of the right type."""
+    got, (kind, why) = call(spared(getattr(student, name)), *inputs), RETURNS[name]
+    if not isinstance(got, kind):
+        raise Wrong(f"{name} returns {type(got).__name__}, not a {kind.__name__}",
+                    tried=given(getattr(student, name), inputs, {}), got=str(got), likely=why)
+    return kind(got)
+
+
+def results(module, name):
+    """What a module's function gives in all of its cases; text where it raises."""
+    return [attempt(lambda module, case: asked(module, name, *case[0]), module, case)
+            for case in CASES[name]]
+
+
+def known(student, name):
+    """The words of the mistake, or of two, that give the student's results; None if none does."""
+    theirs, rows = results(student, name), [row for row in SUSPECTS if row[0] == name]
+    for row in rows:
+        if results(planted(PAGE, row), name) == theirs:
+            return wrapped(row[-1])
+    for two in itertools.combinations(rows, 2):
+        both = planted(PAGE, *two)
+        if both and results(both, name) == theirs:
+            return ["two mistakes at once give this:", *(wrapped(row[-1]) for row in two)]
+    return None
+
+
+def compare(student, name, what, rule):
+    """Wrong if the result is wrong in a case; rule(got, want) is told where no mistake is known."""
+    for inputs, want in CASES[name]:
+        got = asked(student, name, *inputs)
+        if got != want:
+            raise Wrong(what, tried=given(getattr(student, name), inputs, {}), got=str(got),
+                        expected=str(want), likely=known(student, name) or wrapped(rule(got, want)))
+
+
+def learns(student, words, wanted, first, want, tried=None):
+    """Wrong if other merges than `want` are learned from the words."""
+    got = asked(student, "learn", words, wanted, first)
+    tried = tried or {"words": words, "wanted": wanted, "first": first}
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in got):
+        raise Wrong("learn's list holds something else than pairs", tried=tried, got=str(got[:5]),
+                    expected=str(want[:5]), likely="append the pair itself, a tuple of two ids: "
+                                                   "its place in the list says its new id")
+    if got != want:
+        i = next((i for i, (ours, right) in enumerate(zip(got, want)) if ours != right),
+                 min(len(got), len(want)))
+        what, likely = of_merge(i, got, want, words, wanted, first)
+        if len(want) > 5:                                       # too many to show
+            got, want = (pairs[i] if i < len(pairs) else f"{len(pairs)} merges"
+                         for pairs in (got, want))
+        raise Wrong(what, tried=tried, got=str(got), expected=str(want), likely=wrapped(likely))
+
+
+def of_merge(i, got, want, words, wanted, first):
+    """(what is wrong with merge i, the first wrong one, what is likely), from the counts then."""
+    page, old = planted(PAGE), {id for word in words for id in word}
+    for n, pair in enumerate(want[:i]):
+        words = {page.join(word, pair, first + n): times for word, times in words.items()}
+    counts = page.count(words)
+    held = "the words then" + (f", {words}" if len(words) < 4 else "")
+    if i == len(got):
+        return "learning stops too early", (
+            f"{want[i]} has the count {counts[want[i]]} in {held}: stop only when all counts are "
+            "below 2, or when there are `wanted` merges")
+    if i == wanted:
+        return "learning does not stop where it should", "stop after `wanted` merges"
+    ours, what = got[i], f"merge {i}, counted from 0, is wrong"
+    if ours in got[:i]:
+        return "the same pair is learned twice", (
+            f"after each merge, count again on the joined words, in {held}")
+    if counts[ours] == 0 and set(ours) <= old:
+        return what, (f"{ours} is nowhere in {held}: count again after each merge, on the words as "
+                      "they are now")
+    if counts[ours] == 0:
+        return what, (f"{ours} is nowhere in {held}: merge i becomes the token first + i, so merge "
+                      f"{i - 1} has become {first + i - 1}")
+    if i == len(want):
+        return "learning does not stop where it should", (
+            f"{ours} has the count {counts[ours]} in {held}, and a pair that occurs once is not "
+            "worth a token: stop at counts below 2")
+    if counts[ours] == counts[want[i]]:
+        return what, (f"{ours} and {want[i]} both have the count {counts[ours]} then: a tie goes "
+                      "to the smaller ids, left id first; compare (-count, pair)")
+    return what, (f"{ours} has the count {counts[ours]} then, {want[i]} has {counts[want[i]]}: the "
+                  "most frequent pair comes first, each word counted as often as it occurs")
 
 
 def check_count(student):
     "pairs are counted, each as often as its word occurs"
-    words = {(1, 2, 1, 2): 3, (2, 1): 5}
-    given, want = dict(words), {(1, 2): 6, (2, 1): 8}
-    got = dict(call(student.count, given))
-    if given != words:
+    (words,), _ = CASES["count"][0]
+    handed = dict(words)
+    call(student.count, handed)
+    if handed != words:
         raise Wrong("count changed the `words` it was given", tried={"words": words},
-                    got=f"{given} after it", expected="the same words as before",
+                    got=f"{handed} after it", expected="the same words as before",
                     likely="pop, popitem, del and clear write into the caller's dict: walk over "
                            "words.items()")
-    if got == {(1, 2): 2, (2, 1): 2}:
-        raise Wrong("each word is counted once, however often it occurs", tried={"words": words},
-                    got=str(got), expected=str(want), likely="add `times`, not 1")
-    if got != want:
-        raise Wrong("the counts of the pairs are wrong", tried={"words": words}, got=str(got),
-                    expected=str(want), likely="pairs of neighbors, in order: (1, 2) is not (2, 1)")
+
+    def rule(got, want):
+        strange = [pair for pair in got if pair not in want]
+        if strange:
+            return (f"{strange[0]} are neighbors in none of the words: walk along each word by "
+                    "itself")
+        return "each two neighbors of a word, (left id, right id), count as often as the word"
+
+    compare(student, "count", "the counts of the pairs are wrong", rule)
 
 
 def check_join(student):
     "a pair is joined, leftmost first, without overlap"
-    for word, pair, want in (((1, 2, 3, 1, 2), (1, 2), (9, 3, 9)), ((7, 7, 7), (7, 7), (9, 7)),
-                             ((7, 7, 7, 7), (7, 7), (9, 9)), ((2, 1), (1, 2), (2, 1)),
-                             ((1,), (1, 1), (1,))):
-        got = call(student.join, word, pair, 9)
-        if isinstance(got, list) and tuple(got) == want:
-            raise Wrong("join returns a list", tried={"word": word, "pair": pair, "new": 9},
-                        got=str(got), expected=str(want),
-                        likely="words are keys of a dict, and a list cannot be one: "
-                               "return tuple(...)")
-        if tuple(got) != want:
-            likely = "of overlapping pairs the left one is joined, and its two ids are gone then"
-            raise Wrong("join gives the wrong ids", tried={"word": word, "pair": pair, "new": 9},
-                        got=str(tuple(got)), expected=str(want),
-                        likely=likely if pair == (7, 7) else "every pair, and nothing but the pair")
+    compare(student, "join", "join gives the wrong ids", lambda got, want: (
+        "of overlapping pairs the left one is joined: go from left to right" if got == (7, 9) else
+        "from left to right: where the pair is, comes `new`, and its two ids are gone; any other "
+        "id stays"))
 
 
 def check_order(student):
-    "equal counts: the smaller ids first"
-    for words in {(5, 6): 2, (3, 4): 2}, {(3, 6): 2, (3, 4): 2}:
-        got, want = learned(student, words, 2, 10), sorted(words)
-        if len(set(got)) < len(got):
-            raise Wrong("the same pair is learned twice", tried={"words": words}, got=str(got),
-                        expected=str(want), likely="after a merge the words hold the new token: "
-                                              "count on the joined words")
-        if len(got) < len(want):
-            raise Wrong("too few pairs are learned",
-                        tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
-                        expected=str(want),
-                        likely="go on until there are `wanted` of them, and append each pair")
-        if got != want:
-            raise Wrong("of pairs that occur equally often the wrong one is joined first",
-                        tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
-                        expected=str(want),
-                        likely="a tie goes to the smaller ids, left id first: compare (-count, "
-                               "pair)")
+    "the most frequent pair first; of equally frequent ones the smaller ids"
+    for words in ({(1, 2): 2, (3, 4): 3}, {(5, 6): 2, (3, 4): 2}, {(3, 6): 2, (3, 4): 2},
+                  {(1, 9): 2, (2, 3): 2}, {(9, 1): 2, (2, 3): 2}):
+        learns(student, words, 2, 10, sorted(words, key=lambda pair: (-words[pair], pair)))
 
 
 def check_ids(student):
     "a merge becomes the next id, and takes part in later merges"
-    words = {(1, 1, 1, 1): 4}
-    got, want = learned(student, words, 2, 10), [(1, 1), (10, 10)]
-    if got != want:
-        raise Wrong("the merges of (1, 1, 1, 1) are wrong",
-                    tried={"words": words, "wanted": 2, "first": 10}, got=str(got),
-                    expected=str(want),
-                    likely="merge i becomes the token first + i: the first one is 10, and its "
-                           "words are\nthen (10, 10)")
+    learns(student, {(1, 2, 3, 4): 4}, 3, 10, [(1, 2), (3, 4), (10, 11)])
+    learns(student, {(1, 1, 1, 1): 4}, 2, 10, [(1, 1), (10, 10)])
 
 
 def check_stop(student):
     "learning stops when no pair occurs twice, or enough are learned"
-    for words, wanted, want in (({(1, 2): 1, (3,): 9}, 5, []), ({}, 5, []),
-                                ({(1, 2, 3): 2}, 5, [(1, 2), (10, 3)]),
-                                ({(1, 2, 3): 2}, 1, [(1, 2)])):
-        got = learned(student, words, wanted, 10)
-        if got != want:
-            likely = ("a pair that occurs once is not worth a token: stop at counts below 2"
-                      if len(got) > len(want) and wanted == 5 else "stop after `wanted` merges")
-            raise Wrong("learning does not stop where it should",
-                        tried={"words": words, "wanted": wanted, "first": 10}, got=str(got),
-                        expected=str(want), likely=likely)
+    learns(student, {(1, 2): 1, (3,): 9}, 5, 10, [])
+    learns(student, {}, 5, 10, [])
+    learns(student, {(1, 2, 3): 2}, 5, 10, [(1, 2), (10, 3)])
+    learns(student, {(1, 2, 3): 2}, 1, 10, [(1, 2)])
 
 
 def check_learn(student):
     "the merges of a text are those of nanollm/text/merges.py"
     words = words_of(TEXT)
-    got, want = learned(student, words, 40, 256), merges_of(words, 40, 256)
-    for i, (ours, right) in enumerate(zip(got, want)):
-        if ours != right:
-            raise Wrong(f"merge {i} of the text is wrong; those before are right",
-                        tried={"text": TEXT}, got=ours, expected=right,
-                        likely="count again after each merge, on the words as they are now")
-    if len(got) != len(want):
-        raise Wrong("the number of merges is wrong", tried={"text": TEXT}, got=len(got),
-                    expected=len(want))
+    learns(student, words, 40, 256, merges_of(words, 40, 256),
+           tried={"text": TEXT, "wanted": 40, "first": 256})
 
 
 def check_encode(student):
     "the merge learned first is done first"
-    merges = [(2, 3), (1, 2), (10, 4)]
-    for word, want in (((1, 2, 3), [1, 10]), ((1, 2, 3, 4), [1, 12]), ((1, 2), [11]),
-                       ((5, 6), [5, 6]), ((), [])):
-        got = list(call(student.encode, word, list(merges), 10))
-        if got != want:
-            likely = ("both (1, 2) and (2, 3) fit: do (2, 3), which was learned first, not the one "
-                      "further left" if got[:1] == [11] and len(word) > 2
-                      else "repeat until no merge fits; merges[i] becomes first + i")
-            raise Wrong("a word is encoded wrongly",
-                        tried={"word": word, "merges": merges, "first": 10}, got=str(got),
-                        expected=str(want), likely=likely)
+    compare(student, "encode", "a word is encoded wrongly", lambda got, want: (
+        "of all merges that fit, do the one with the smallest rank, everywhere in the word; "
+        "merges[i] becomes first + i; repeat until none fits"))
 
 
 def check_encode_text(student):
@@ -142,7 +287,7 @@ def check_encode_text(student):
     merges = merges_of(words_of(TEXT), 40, 256)
     ranks = {pair: 256 + i for i, pair in enumerate(merges)}
     for word in words_of("the seashells she sells are surely seashore shells"):
-        got, want = list(call(student.encode, word, list(merges), 256)), fast.apply(word, ranks)
+        got, want = asked(student, "encode", word, merges, 256), fast.apply(word, ranks)
         if got != want:
             raise Wrong(f"{bytes(word).decode()!r} is encoded wrongly", tried={"word": word},
                         got=str(got), expected=str(want),
@@ -151,17 +296,10 @@ def check_encode_text(student):
 
 def check_decode(student):
     "what was encoded comes back"
-    merges = [(1, 2), (10, 3), (11, 11)]
-    for ids, want in (([4], [4]), ([10], [1, 2]), ([11, 4], [1, 2, 3, 4]),
-                      ([12], [1, 2, 3, 1, 2, 3]), ([], [])):
-        got = [int(id) for id in call(student.decode, list(ids), list(merges), 10)]
-        if got != want:
-            likely = ("left part first" if sorted(got) == sorted(want) else
-                      "a merge may be made of merges: go on until only ids below `first` are left")
-            raise Wrong("decode gives the wrong ids",
-                        tried={"ids": ids, "merges": merges, "first": 10}, got=str(got),
-                        expected=str(want),
-                        likely=likely)
+    compare(student, "decode", "decode gives the wrong ids", lambda got, want: (
+        "the ids are right, their order is not: left part first"
+        if sorted(map(str, got)) == sorted(map(str, want)) else
+        "an id below `first` stays; any other is taken apart into merges[id - first], and so on"))
 
 
 def check_untouched(student):
@@ -184,10 +322,11 @@ def check_untouched(student):
 
 EXERCISE = Exercise(
     name="bpe", title="Byte-pair encoding: learn, encode, decode", group="pieces",
-    notebook="02_tokens", page="nanollm/exercises/pages/bpe.py",
+    notebook="02_tokens", page=PAGE,
     blanks=("count", "join", "learn", "encode", "decode"),
     checks=(check_count, check_join, check_order, check_ids, check_stop, check_learn, check_encode,
             check_encode_text, check_decode, check_untouched),
+    suspects=SUSPECTS,
     hints=(
         ("Learning is one loop: count all pairs, take the most frequent, join it in every word, "
          "count again. Encoding is another: of the merges that fit the word, do the oldest.",
