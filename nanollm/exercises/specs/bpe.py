@@ -7,6 +7,7 @@ one.
 """
 
 import itertools
+import numbers
 from types import SimpleNamespace
 
 from nanollm.exercises.of_ops import attempt, planted
@@ -39,8 +40,8 @@ RETURNS = {                                                     # name: (type, w
     "count": (dict, "each pair is a key, and how often it occurs is its value"),
     "join": (tuple, "words are keys of a dict, and a list cannot be one: return tuple(...)"),
     "learn": (list, "the pairs in the order learned are all there is: append each to a list"),
-    "encode": (list, "the tokens come as a list, not as join has them: return list(...)"),
-    "decode": (list, "ids are numbers, and bytes end at 255: return a list of them"),
+    "encode": (list, "tokens come as a list, join alone has tuples: return list(...)"),
+    "decode": (list, "ids come as a list, bytes would end at 255: return list(...)"),
 }
 
 SUSPECTS = (
@@ -109,6 +110,8 @@ SUSPECTS = (
      "the parts of a token come as a list within the list: use extend or +=, not append"),
     ("decode", "id < first", "id <= first",
      "the token `first` is taken for a given id: it stands for merges[0]"),
+    ("decode", "merges[id - first]", "merges[id - first - 1]",
+     "the merge before is taken: the token `first` stands for merges[0]"),
     ("decode", "merges[id - first]", "merges[id - first][::-1]",
      "the two parts of a token are exchanged: left part first"),
     ("decode", "in ids", "in reversed(ids)",
@@ -166,11 +169,16 @@ def compare(student, name, what, rule):
                         expected=str(want), likely=known(student, name) or wrapped(rule(got, want)))
 
 
+def is_pair(key):
+    return (isinstance(key, tuple) and len(key) == 2
+            and all(isinstance(id, numbers.Integral) for id in key))
+
+
 def learns(student, words, wanted, first, want, tried=None):
     """Wrong if other merges than `want` are learned from the words."""
     got = asked(student, "learn", words, wanted, first)
     tried = tried or {"words": words, "wanted": wanted, "first": first}
-    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in got):
+    if not all(map(is_pair, got)):
         raise Wrong("learn's list holds something else than pairs", tried=tried, got=str(got[:5]),
                     expected=str(want[:5]), likely="append the pair itself, a tuple of two ids: "
                                                    "its place in the list says its new id")
@@ -193,15 +201,14 @@ def of_merge(i, got, want, words, wanted, first):
     held = "the words then" + (f", {words}" if len(words) < 4 else "")
     if i == len(got):
         return "learning stops too early", (
-            f"{want[i]} has the count {counts[want[i]]} in {held}: stop only when all counts are "
-            "below 2, or when there are `wanted` merges")
+            f"{want[i]} has the count {counts[want[i]]} in {held}: a joined word occurs as often "
+            "as before, and learning stops only at counts below 2 or with `wanted` merges")
     if i == wanted:
         return "learning does not stop where it should", "stop after `wanted` merges"
     ours, what = got[i], f"merge {i}, counted from 0, is wrong"
     if ours in got[:i]:
-        return "the same pair is learned twice", (
-            f"after each merge, count again on the joined words, in {held}")
-    if counts[ours] == 0 and set(ours) <= old:
+        return "the same pair is learned twice", f"count again after each merge, in {held}"
+    if counts[ours] == 0 and (i == 0 or set(ours) <= old):
         return what, (f"{ours} is nowhere in {held}: count again after each merge, on the words as "
                       "they are now")
     if counts[ours] == 0:
@@ -231,6 +238,8 @@ def check_count(student):
 
     def rule(got, want):
         strange = [pair for pair in got if pair not in want]
+        if not all(map(is_pair, strange)):
+            return "a pair is a tuple of two ids, (left id, right id)"
         if strange:
             return (f"{strange[0]} are neighbors in none of the words: walk along each word by "
                     "itself")
