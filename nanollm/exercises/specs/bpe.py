@@ -80,6 +80,9 @@ SUSPECTS = (
     ("encode", "min(fits, key=ranks.get)", "fits[0]",
      "the pair further left is joined, not the one learned first: of all that fit, take the "
      "smallest rank"),
+    ("encode", "min(fits, key=ranks.get)", "fits[-1]",
+     "the pair further right is joined, not the one learned first: of all that fit, take the "
+     "smallest rank"),
     ("encode", "min(fits, key=ranks.get)", "max(fits, key=ranks.get)",
      "the pair learned last is joined, not the one learned first: of all that fit, take the "
      "smallest rank"),
