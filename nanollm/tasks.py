@@ -171,9 +171,9 @@ def lower(text):
 TASKS = {task.name: task for task in [
     Task("g2p", "English spelling to phonemes (CMUdict): the share of test words said wrong",
          pronunciation, Rewriter,
-         dict(width=128, encoder=256, decoder=512, layers=1, cell="lstm",
+         dict(width=128, encoder=192, decoder=384, layers=2, cell="lstm",
               attention="multiplicative", dropout=0.3),
-         FitSettings(epochs=20, batch=128, lr=1.5e-3, warmup=200), cut=upper,
+         FitSettings(epochs=24, batch=128, lr=1.5e-3, warmup=200), cut=upper,
          between=" "),
     Task("dates", "dates as people write them to 2021-03-03", date_forms, Rewriter,
          dict(width=32, encoder=64, decoder=128, layers=1, cell="lstm",

@@ -227,7 +227,8 @@ def test_too_little_memory_is_one_line_that_names_options_of_the_command(
 @pytest.mark.parametrize("line", [
     f"fit dates --width {10 ** 24}", f"fit dates --width {2 ** 31} --encoder {2 ** 31}",
     f"fit names --hidden {10 ** 24}", f"vectors train --data text.txt --quiet --width {2 ** 60}",
-    f"vectors train --data text.txt --quiet --negatives {2 ** 60} --batch 1", f"vanishing --steps {10 ** 24}"])
+    f"vectors train --data text.txt --quiet --negatives {2 ** 60} --batch 1",
+    f"vanishing --steps {10 ** 24}"])
 def test_sizes_that_no_memory_could_hold_are_one_line(line, capsys, monkeypatch):
     rows = [(["a"], [["b"]])]
     for name in "dates", "names":
