@@ -1,18 +1,19 @@
 """Mistakes planted in the exercises of the group "pieces"; the columns are in __init__.py.
 
-The suspects of bpe must be told by their own words.
+The suspects of bpe and of lstm_step must be told by their own words.
 """
 
 import re
 
-from nanollm.exercises.specs import bpe
+from nanollm.exercises.specs import bpe, lstm_step
 
 LOOP = ("lines = self.lines if tear else list(self.lines)\n"
         "        while lines:\n"
         "            line = lines.pop()")
 
-ROWS = [("bpe", function, old, new, re.escape(words).replace(r"\ ", r"\s+"))
-        for function, old, new, words in bpe.SUSPECTS] + [
+ROWS = [(exercise.name, function, old, new, re.escape(words).replace(r"\ ", r"\s+"))
+        for exercise in (bpe.EXERCISE, lstm_step.EXERCISE)
+        for function, old, new, words in exercise.suspects] + [
     ("tape", "Tape.gradient", "dx if known is None else kernels.add(known, dx)[0]", "dx",
      "used twice|both inputs are x"),
     ("tape", "Tape.gradient", "grads[id(x)] = dx if known is None else kernels.add(known, dx)[0]",
@@ -233,27 +234,56 @@ ROWS = [("bpe", function, old, new, re.escape(words).replace(r"\ ", r"\s+"))
      "        if id < first:\n            given.append(id)\n        else:\n"
      "            given.append(decode(merges[id - first], merges, first))", "not append"),
 
-    ("lstm_step", "lstm_step", "i, f, g, o = np.split(", "f, i, g, o = np.split(",
-     "order i, f, g, o|with i open"),
-    ("lstm_step", "lstm_step", "i, f, g, o = np.split(", "i, f, o, g = np.split(",
-     "the fourth quarter 1"),
     ("lstm_step", "lstm_step", "sigmoid(i)[0], sigmoid(f)[0], sigmoid(o)[0]",
      "sigmoid(i), sigmoid(f), sigmoid(o)", r"the pair \(y, saved\)"),
-    ("lstm_step", "lstm_step", "g = np.tanh(g)", "g = sigmoid(g)[0]", "tanh, between -1 and 1"),
-    ("lstm_step", "lstm_step", "o * shown, cell", "o * cell, cell", r"h' is tanh\(c'\)"),
-    ("lstm_step", "lstm_step", " + h @ u", "", r"all of a = x w \+ h u \+ b"),
-    ("lstm_step", "lstm_step_backward", "dc = dc + dh", "dc = dh",
-     "what they have in common: dc ← dc"),
-    ("lstm_step", "lstm_step_backward", "1 - shown * shown", "1 - np.tanh(shown) ** 2",
-     "from the saved tanh"),
-    ("lstm_step", "lstm_step_backward", "dc * g * i * (1 - i)", "dc * i * i * (1 - i)",
-     r"da_i = dc g i \(1 - i\)"),
-    ("lstm_step", "lstm_step_backward", "dc * f, x.T", "dc, x.T",
-     "multiplied by f and nothing else"),
-    ("lstm_step", "lstm_step_backward", "da.sum(axis=0)", "da.mean(axis=0)",
-     "over the rows of the batch, no mean"),
-    ("lstm_step", "lstm_step_backward", "dc * c * f", "dc * f", "with the old c"),
-    ("lstm_step", "lstm_step_backward", "h.T @ da", "shown.T @ da", "gradient of u is wrong"),
+    ("lstm_step", "lstm_step", "g = np.tanh(g)", "g = 2 * np.tanh(g)", r"is g = tanh\(40\) = 1"),
+    ("lstm_step", "lstm_step", "x @ w + h @ u + b", "(x @ w + h @ u) / 2 + b",
+     "open and closed gates are right, so look at the sum"),
+    ("lstm_step", "lstm_step", "i, f, o = sigmoid(i)[0], sigmoid(f)[0], sigmoid(o)[0]",
+     "i, f, o = sigmoid(i)[0], np.tanh(f), o", "two mistakes at once.*gate f goes through tanh.*"
+     "gate o does not go through a sigmoid"),
+    ("lstm_step", "lstm_step", "return (o * shown, cell), ", "return o * shown, cell, ",
+     "not return a pair"),
+    ("lstm_step", "lstm_step", "return (o * shown, cell), ", "return o * shown, ",
+     "first part of lstm_step's answer is not"),
+    ("lstm_step", "lstm_step", "    cell = f * c + i * g ", "    c *= f; c += i * g; cell = c ",
+     r"changes its input c.*c = c \*"),
+    ("lstm_step", "lstm_step", "cell = f * c", "cell = np.zeros(c.shape); cell += f * c",
+     "from float32 has the wrong dtype.*float64.*float32"),
+    ("lstm_step", "lstm_step", "cell), (x, h, c,", "cell), (x, o * shown, c,",
+     "du is made of the new h'"),
+    ("lstm_step", "lstm_step", "cell), (x, h, c,", "cell), (x, h, cell,",
+     "multiplied with the old c, not with the new c'"),
+    ("lstm_step", "lstm_step_backward", "dc = dc + dh", "dc += dh",
+     r"lstm_step_backward changes dc.*dc = dc \+"),
+    ("lstm_step", "lstm_step_backward", "    dc = dc + dh", "    dh *= o\n    dc = dc + dh",
+     "lstm_step_backward changes dh"),
+    ("lstm_step", "lstm_step_backward", "    return da", "    i *= 1 - i\n    return da",
+     "two calls gave different results.*saved array that"),
+    ("lstm_step", "lstm_step_backward", "dc * g * i * (1 - i)", "dc * g * i * (2 - i)",
+     r"input gate i is wrong.*look at da_i = dc g i \(1 - i\)"),
+    ("lstm_step", "lstm_step_backward", "dc + dh * o * (1 - shown * shown)",
+     "dc + dh * o * (1 - shown ** 3)", "what i, f and g have in common: dc ← dc"),
+    ("lstm_step", "lstm_step_backward", "dc * g * i * (1 - i), dc * c * f * (1 - f)",
+     "dc * g * (1 - i), dc * c",
+     r"two mistakes at once.*f \(1 - f\), is missing.*i \(1 - i\), and i is missing"),
+    ("lstm_step", "lstm_step_backward", "dh, dc = dy", "dh = dy; dc = 0", "take it apart first"),
+    ("lstm_step", "lstm_step_backward", "x.T @ da", "da.T @ x", "transposed: exchange the factors"),
+    ("lstm_step", "lstm_step_backward", "da @ u.T, dc", "da @ w.T, dc",
+     "that is the shape of x; the order is"),
+    ("lstm_step", "lstm_step_backward", "da.sum(axis=0)", "da.sum(axis=0, keepdims=True)",
+     "an axis is left that should have been summed"),
+    ("lstm_step", "lstm_step_backward", ", da.sum(axis=0)", "",
+     "returns a tuple of 5.*a tuple of 6: dx, dh, dc, dw, du, db"),
+    ("lstm_step", "lstm_step_backward", "da = np.concatenate((",
+     "da = np.zeros((len(x), 4 * h.shape[1]))\n    da[...] = np.concatenate((",
+     "dx from float32 has the wrong dtype"),
+    ("lstm_step", "", "    return (o * shown, cell), (x, h, c, w, u, i, f, g, o, shown)\n\n\n"
+     "def lstm_step_backward(dy, saved):\n",
+     "    global last\n    last = x, h, c, w, u, i, f, g, o, shown\n"
+     "    return (o * shown, cell), last\n\n\n"
+     "def lstm_step_backward(dy, saved):\n    saved = last\n",
+     "kept from one call to the next"),
 
     ("beam", "log_softmax", "x = x - x.max()", "pass", "subtract the largest|overflow"),
     ("beam", "log_softmax", "x = x - x.max()", "x -= x.max()", "changes its input x"),

@@ -27,6 +27,7 @@ from nanollm.ops.elementwise import sigmoid                     # gives (y, save
 
 
 def lstm_step(x, h, c, w, u, b):
+    """((h', c'), saved), saved a tuple of what the backward needs; the inputs stay as they are."""
     i, f, g, o = np.split(x @ w + h @ u + b, 4, axis=-1)        # (B, H) each
     i, f, o = sigmoid(i)[0], sigmoid(f)[0], sigmoid(o)[0]
     g = np.tanh(g)
@@ -36,6 +37,7 @@ def lstm_step(x, h, c, w, u, b):
 
 
 def lstm_step_backward(dy, saved):
+    """(dx, dh, dc, dw, du, db) for dy = (dh, dc), which stay as they are; float32 stays float32."""
     dh, dc = dy
     x, h, c, w, u, i, f, g, o, shown = saved
     dc = dc + dh * o * (1 - shown * shown)                      # (B, H)
