@@ -46,8 +46,9 @@ class Exercise:
     checks        functions of the student's module, in the order in which they are best met
     hints         three pairs (English, Chinese): the idea, the equation, nearly the line
     suspects      mistakes people make: (function, right, wrong, words). Where an answer of an op,
-                  of bpe or of lstm_step is wrong, each is planted in the solved page, then two at
-                  once; if the same wrong numbers come, the words are what is likely wrong
+                  of bpe, lstm_step, beam or kv_cache is wrong, each is planted in the solved page,
+                  then two at once; if the same wrong numbers come, the words are what is likely
+                  wrong
     limit         seconds that the checks may take in all
     environment   variables that must be set before Python starts (the CUDA simulator's)
     thread        where a bug of the museum was reported: a public address

@@ -1,19 +1,21 @@
 """Mistakes planted in the exercises of the group "pieces"; the columns are in __init__.py.
 
-The suspects of bpe and of lstm_step must be told by their own words.
+The suspects of bpe, lstm_step, beam and kv_cache must be told by their own words.
 """
 
 import re
 
-from nanollm.exercises.specs import bpe, lstm_step
+from nanollm.exercises.specs import beam, bpe, kv_cache, lstm_step
 
 LOOP = ("lines = self.lines if tear else list(self.lines)\n"
         "        while lines:\n"
         "            line = lines.pop()")
 
-ROWS = [(exercise.name, function, old, new, re.escape(words).replace(r"\ ", r"\s+"))
-        for exercise in (bpe.EXERCISE, lstm_step.EXERCISE)
-        for function, old, new, words in exercise.suspects] + [
+WRITE, ATTEND, by_hand = kv_cache.WRITE, kv_cache.THEN, kv_cache.by_hand
+
+ROWS = [(spec.EXERCISE.name, function, old, new, re.escape(words).replace(r"\ ", r"\s+"))
+        for spec in (bpe, lstm_step, beam, kv_cache)
+        for function, old, new, words in spec.SUSPECTS] + [
     ("tape", "Tape.gradient", "dx if known is None else kernels.add(known, dx)[0]", "dx",
      "used twice|both inputs are x"),
     ("tape", "Tape.gradient", "grads[id(x)] = dx if known is None else kernels.add(known, dx)[0]",
@@ -285,40 +287,67 @@ ROWS = [(exercise.name, function, old, new, re.escape(words).replace(r"\ ", r"\s
      "def lstm_step_backward(dy, saved):\n    saved = last\n",
      "kept from one call to the next"),
 
-    ("beam", "log_softmax", "x = x - x.max()", "pass", "subtract the largest|overflow"),
     ("beam", "log_softmax", "x = x - x.max()", "x -= x.max()", "changes its input x"),
-    ("beam", "beam_search", " and total > -np.inf", "", "an answer that cannot be.*-inf"),
-    ("beam", "beam_search", "log_softmax(logits(ids))", "logits(ids)",
-     "log_softmax of the scores|greedy"),
-    ("beam", "beam_search", "key=lambda pair: -pair[0])[:beam]", "key=lambda pair: pair[0])[:beam]",
-     "keep the likeliest"),
-    ("beam", "beam_search", "[:beam]", "[:beam + 1]", "beam=1"),
-    ("beam", "beam_search", "longer.append((total, ids))", "pass", "lost its place|no.*max|empty"),
-    ("beam", "beam_search", "if ids and ids[-1] == end:", "if False:",
-     "finished answer is continued|greedy"),
-    ("beam", "beam_search", "len(ids) ** normalize", "(len(ids) - 1 or 1) ** normalize",
-     "n with `end`|n counts"),
-    ("beam", "beam_search", "len(ids) ** normalize", "len(ids)", "normalize"),
-    ("beam", "beam_search", "key=lambda pair: pair[0])", "key=lambda pair: pair[0] * len(pair[1]))",
-     "the wrong one is taken"),
-    ("beam", "beam_search", "if all(ids[-1] == end", "if any(ids[-1] == end",
-     "as long as one place is not finished"),
-    ("beam", "beam_search", "[:beam]", "[:beam + sum(ids[-1:] == [end] for _, ids in kept)]",
-     "keeps one of the two places"),
-    ("beam", "beam_search", "in finished or kept", "in kept", "cut off, not finished"),
+    ("beam", "log_softmax", "return x - np.log(np.exp(x).sum())",
+     "return list(x - np.log(np.exp(x).sum()))", "log_softmax is a list"),
+    ("beam", "beam_search", "log_softmax(logits(ids))",
+     "log_softmax(logits(ids).astype('float32'))", "score is not.*look for a float32"),
+    ("beam", "beam_search", "log_p = log_softmax(logits(ids))",
+     "x = logits(ids); x -= x.max(); log_p = log_softmax(x)", "into the model's array"),
+    ("beam", "beam_search", "total + log_p[v]", "total + log_softmax(logits(ids))[v]",
+     "more than once for a beginning.*before the loop over the tokens"),
+    ("beam", "beam_search", "logits(ids)", "logits(tuple(ids))", "called with a tuple"),
+    ("beam", "beam_search", "logits(ids)", "logits(np.array(ids))", "called with an array"),
+    ("beam", "beam_search", "(ids[:-1] if ids[-1] == end else ids), score",
+     "tuple(ids[:-1] if ids[-1] == end else ids), score", "ids are a tuple.*ids a list"),
+    ("beam", "beam_search", "return (ids[:-1] if ids[-1] == end else ids), score",
+     "return score, (ids[:-1] if ids[-1] == end else ids)", "ids come first"),
+    ("beam", "beam_search", "else ids), score", "else ids)", "does not return a pair"),
+    ("beam", "beam_search", "if ids and ids[-1] == end:", "if end in ids[:1]:",
+     "asked after `end`.*not continued"),
+    ("beam", "beam_search", "longer.append((total, ids))", "longer.append((total - 1, ids))",
+     "score is not"),
+    ("beam", "beam_search", "in finished or kept", "in kept[:1] * 2",
+     "first of those kept is taken"),
+    ("beam", "beam_search", "(total / len(ids) ** normalize, ids) for total, ids in finished or "
+     "kept", "(total, ids) for total, ids in kept[:1]", "two mistakes at once.*nothing is divided"),
 
-    ("kv_cache", "attention_step_", "keys[:end], values[:end], heads", "keys, values, heads",
-     "nothing was written to|not filled"),
-    ("kv_cache", "attention_step_", "keys[length:end], values[length:end] = k, v",
-     "keys[:len(k)], values[:len(k)] = k, v", "length"),
-    ("kv_cache", "attention_step_", "keys[length:end], values[length:end] = k, v",
-     "keys = keys.copy(); values = values.copy(); keys[length:end], values[length:end] = k, v",
-     "written in place"),
-    ("kv_cache", "attention_step_", "causal=True", "causal=False",
-     "not look at those after it: causal"),
-    ("kv_cache", "attention_step_", "heads=heads, ", "", "each head has"),
-    ("kv_cache", "attention_step_", "<= end <= len(keys)", "<= end <= len(keys) + 1",
-     "no room"),
+    ("kv_cache", "attention_step_", WRITE,
+     "keys[:-len(k)], values[:-len(k)] = keys[len(k):].copy(), values[len(k):].copy(); "
+     "keys[-len(k):], values[-len(k):] = k, v", "y is wrong.*one key has weight 1"),
+    ("kv_cache", "attention_step_", WRITE, WRITE + "; keys[length:end] /= 2", "row 0 of `keys`"),
+    ("kv_cache", "attention_step_", WRITE, WRITE + "; values[:length] = 0", "row 0 of `values`"),
+    ("kv_cache", "attention_step_", "return y", "values[length:end] = y\n    return y",
+     "row 1 of `values`"),
+    ("kv_cache", "attention_step_", ATTEND,
+     by_hand(mask="np.tri(T, len(keys), length, dtype=bool)").replace("[:end]", ""),
+     "unfilled rows.*0 · nan"),
+    ("kv_cache", "attention_step_", WRITE + "\n    " + ATTEND,
+     "import numpy as np\n    global PAST\n    PAST = [k, v] if length == 0 else "
+     "[np.concatenate(pair) for pair in zip(PAST, (k, v))]\n    " + WRITE + "\n"
+     "    y, _ = attention(q, *PAST, heads=heads, causal=True)",
+     "handed in: keep nothing|PAST.*is not defined"),
+    ("kv_cache", "attention_step_", "return y", "return y, _", "returns a tuple.*y, _ = attention"),
+    ("kv_cache", "attention_step_", "return y", "return y, keys, values", "return y alone"),
+    ("kv_cache", "attention_step_", "return y", "return y.tolist()", "returns a list.*the array y"),
+    ("kv_cache", "attention_step_", "return y", "return y[-1:]", "last token's row alone"),
+    ("kv_cache", "attention_step_", "return y", "return y.squeeze()", "has a row of its own"),
+    ("kv_cache", "attention_step_", "return y", "q[...] = y\n    return q", "changes its input q"),
     ("kv_cache", "attention_step_", "return y", "q *= 2\n    return y", "changes its input q"),
-    ("kv_cache", "attention_step_", "not 0 <= length <= end <= len(keys)", "False", "no room"),
+    ("kv_cache", "attention_step_", "return y", "return v if end == 1 else y",
+     "y is a part of `v`"),
+    ("kv_cache", "attention_step_", "return y", "return y.astype('float64')",
+     "wrong dtype.*float64"),
+    ("kv_cache", "attention_step_", "<= end <= len(keys)", "<= end <= len(keys) + 1",
+     "there is no room, and no error"),
+    ("kv_cache", "attention_step_", "not 0 <= length <= end <= len(keys)", "False",
+     "there is no room, and no error"),
+    ("kv_cache", "attention_step_", "<= end <= len(keys)", "<= end < len(keys)",
+     "an error is raised, and there is room"),
+    ("kv_cache", "attention_step_", "end <= len(keys)", "length < len(keys)",
+     "broadcast.*compare length \\+ T"),
+    ("kv_cache", "attention_step_", "InputError(", "ValueError(", "the page imports it"),
+    ("kv_cache", "attention_step_", "    end = length + len(q)\n",
+     "    end = length + len(q)\n    left = max(0, len(keys) - length)\n"
+     "    keys[length:end], values[length:end] = k[:left], v[:left]\n", "look at the room first"),
 ]

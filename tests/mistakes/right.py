@@ -4,6 +4,7 @@ The columns are those of the files of mistakes, without a message.
 """
 
 from mistakes.kernels import COLUMNS
+from nanollm.exercises.specs import beam, kv_cache
 
 ROWS = [
     ("softmax", "logsumexp", "(m + np.log(total))[..., 0]", "np.logaddexp.reduce(x, axis=-1)"),
@@ -110,6 +111,35 @@ ROWS = [
      "    stack = list(ids)[::-1]\n    while stack:\n        id = stack.pop()\n"
      "        if id < first:\n            given.append(id)\n        else:\n"
      "            stack += merges[id - first][::-1]"),
+    ("beam", "log_softmax", "    x = x - x.max()\n    return x - np.log(np.exp(x).sum())",
+     "    return x - np.logaddexp.reduce(x)"),
+    ("beam", "beam_search", "            break", "            continue"),
+    ("beam", "beam_search", "sorted(longer, key=lambda pair: -pair[0])",
+     "sorted(longer, reverse=True)"),
+    ("beam", "beam_search", "sorted(longer, key=lambda pair: -pair[0])[:beam]",
+     "[longer[i] for i in np.argsort([-total for total, _ in longer])[:beam]]"),
+    ("beam", "beam_search", "for v in range(len(log_p))]",
+     "for v in np.flatnonzero(log_p > -np.inf)]"),
+    ("beam", "beam_search", "for v in range(len(log_p))]", "for v in np.argsort(-log_p)[:beam]]"),
+    ("beam", "beam_search", beam.ROUND, beam.apart(
+        "longer = sorted(longer + apart, key=lambda pair: -pair[0])[:beam]\n        apart = []")),
+    ("kv_cache", "attention_step_", kv_cache.THEN,
+     kv_cache.by_hand().replace("D ** 0.5", "float(D) ** 0.5")),
+    ("kv_cache", "attention_step_", kv_cache.THEN, kv_cache.one_by_one(":length + t + 1")),
+    ("kv_cache", "attention_step_", kv_cache.WRITE + "\n    " + kv_cache.THEN,
+     "import numpy as np\n    y = np.zeros_like(q)\n    for t in range(len(q)):\n"
+     "        n = length + t + 1\n        keys[n - 1], values[n - 1] = k[t], v[t]\n"
+     "        y[t] = attention(q[[t]], keys[:n], values[:n], heads=heads)[0][0]"),
+    ("kv_cache", "attention_step_", kv_cache.THEN,
+     "import numpy as np\n    D = q.shape[1] // heads\n    y = np.empty_like(q)\n"
+     "    for h in range(heads):\n        of = slice(h * D, (h + 1) * D)\n"
+     "        y[:, of] = attention(q[:, of], keys[:end, of], values[:end, of], causal=True)[0]"),
+    ("kv_cache", "attention_step_", kv_cache.WRITE + "\n    " + kv_cache.THEN,
+     "import numpy as np\n    past = [np.concatenate([a[:length], b]) for a, b in "
+     "((keys, k), (values, v))]\n    keys[:end], values[:end] = past\n"
+     "    y, _ = attention(q, *past, heads=heads, causal=True)"),
+    ("kv_cache", "attention_step_", "not 0 <= length <= end <= len(keys)",
+     "len(keys) - length < q.shape[0]"),
     ("lstm_step", "lstm_step", "cell = f * c + i * g ", "cell = np.add(f * c, i * g)"),
     ("lstm_step", "lstm_step", "np.split(x @ w + h @ u + b, 4, axis=-1)",
      "((x @ w + h @ u + b)[:, n * h.shape[1]:(n + 1) * h.shape[1]] for n in range(4))"),

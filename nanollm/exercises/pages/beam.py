@@ -8,9 +8,10 @@ Equation    log P(y_1 ... y_n) = Σ_t log P(y_t | y_<t); of all beginnings of t 
             greedy. With K = V^n nothing is lost.
             A beginning that ends with `end` is finished: it is not continued, but it keeps its
             place among the K, with its log P, until K better ones displace it.
-            In the end the finished answers compare by log P / n^normalize, n with `end`: 0 favors
-            short ones, 1 is the mean of a token. A beginning cut off after `most` tokens is the
-            answer only if none is finished, however good its mean: it may be a loop.
+            In the end the finished answers compare by their score, log P / n^normalize, n with
+            `end`: 0 favors short ones, 1 is the mean of a token. A beginning cut off after `most`
+            tokens is the answer only if none is finished, however good its mean: it may be a loop.
+            What has log P = -∞ does not count as finished.
 
 Source      Graves 2012 (arXiv 1211.3711); Sutskever, Vinyals & Le 2014, section 3.2;
             length normalization: Wu et al. 2016 (arXiv 1609.08144), section 7, here simpler
@@ -20,16 +21,18 @@ import numpy as np
 
 
 def log_softmax(x):
-    """log of the softmax of x (V,), whatever the size of its numbers."""
+    """log of the softmax of x (V,), whatever the size of its numbers; x stays as it is."""
     x = x - x.max()
     return x - np.log(np.exp(x).sum())
 
 
 def beam_search(logits, *, beam, most, end, normalize=1.0):
-    """(ids of the best answer, without `end`; its log P / n^normalize). Finished ones come first.
+    """(list of the best answer's ids, without `end`; its score). Finished ones come first.
 
-    logits      a function: a list of ids → the scores (V,) of the next one
+    logits      a function: a list of ids → the scores (V,) of the next one; do not write into them.
+                To ask it is what costs: ask once for each beginning that is continued
     beam, most  how many beginnings are kept; how many tokens an answer has at most, `end` too
+    end         the id that ends an answer, any from 0 to V - 1
     """
     kept = [(0.0, [])]                                          # (log P, ids) of each beginning
     for _ in range(most):
