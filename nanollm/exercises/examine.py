@@ -275,6 +275,9 @@ def likely(error, line):
                 ".swapaxes(-1, -2), or are the factors exchanged?")
     if isinstance(error, ValueError) and "to unpack" in what and "= saved" in line:
         return "the forward saves another number of things than are taken out here"
+    if isinstance(error, IndexError) and "0-dimensional" in what or "unsized object" in what:
+        return ("an array may be a single number, of shape (): it has no rows to go through, and "
+                "no\n[:]. Arithmetic on the whole array, and x[...], fit every shape")
     if isinstance(error, IndexError) and "indexing arrays" in what:
         return ("arrays used together as an index need one shape: fold the leading axes of\nall "
                 "into one first, with reshape")

@@ -116,7 +116,8 @@ def of_step(op, likely):
             for dtype in CLOSE:
                 compare_steps(student, row, dtype, likely)
 
-    @titled(f"{op}: what it writes into, and what not")
+    @titled(f"{op}: what it writes into, and what not" if op.endswith("_") else
+            f"{op}: its inputs stay as they are")
     def in_place(student):
         _, judges = checkout.tests()
         for row in rows(op):
@@ -132,10 +133,10 @@ def of_step(op, likely):
                         f"`{name} *= ...` writes into the caller's array; write g = ... instead"))
                 if name in judges.WRITTEN and same and sort(row) == "ordinary":
                     raise Wrong(f"{op} leaves {name} as it was", tried=tried(row), likely=(
-                        f"`{name} = ...` makes a new array that only this function sees;\n"
-                        f"`{name} -= ...` or `{name}[...] = ...` writes into the caller's"))
+                        f"nothing writes into it: `{name} -= ...` or `{name}[...] = ...` would, "
+                        f"but\n`{name} = ...` makes a new array that only this function sees"))
 
-    return [in_place, values, edges] if op.endswith("_") else [values, edges]
+    return [in_place, values, edges] if op.endswith("_") else [values, edges, in_place]
 
 
 def titled(title):
@@ -412,7 +413,10 @@ def other(x):
 
 
 def compare_steps(student, row, dtype, likely):
-    """After each of several steps, the result and all arrays are as the book has them."""
+    """After each of several steps, the result and all arrays are as the book has them.
+
+    The weights come last: they are made of the others.
+    """
     op = row[0]
     for t in range(1, STEPS + 1 if op.endswith("_") else 2):
         def compute(module, row, t=t):
@@ -424,12 +428,17 @@ def compare_steps(student, row, dtype, likely):
             *arrays, got = compute(student, row)
             *right, want = compute(reference, row)
             if want is None and got is not None:
-                raise Wrong(f"{op} returns {type(got).__name__}", expected="nothing: it writes "
-                            "into its arguments")
+                raise Wrong(f"{op} returns {kind(got)}", expected="nothing: it writes into its "
+                            "arguments", likely="leave the `return` out: what is written into "
+                                                "an argument is there for the caller")
+            if want is not None and got is None:
+                raise Wrong(f"{op} returns nothing", tried=tried(row, dtype), got="None",
+                            expected=kind(want), likely="the `return` is missing, an `if` leads "
+                                                        "past it, or it returns None")
             if want is not None:
                 close = CLOSE[np.float64 if isinstance(want, float) else dtype]
                 expect(f"{op}'s result{when}", got, want, tried=tried(row, dtype), tol=close)
-            for name, x, y in zip(names(row), arrays, right):
+            for name, x, y in sorted(zip(names(row), arrays, right), key=lambda a: a[0] == "w"):
                 if y is not None:
                     expect(f"{name}{when}", x, y, tried=tried(row, dtype), tol=CLOSE[dtype])
 
@@ -525,7 +534,7 @@ def of_axes(page):
 
 @functools.cache
 def planted(page, *suspects):
-    """The page with these mistakes in it, a module; None if one leaves no place for the next."""
+    """The page with these mistakes in it, a module; None if they do not go together."""
     text, module = stubs.text(page), types.ModuleType("planted")
     for number, (function, right, wrong, _) in enumerate(suspects):
         try:
@@ -534,7 +543,10 @@ def planted(page, *suspects):
             if number == 0:
                 raise
             return None
-    exec(text, vars(module))
+    try:
+        exec(text, vars(module))
+    except SyntaxError:                                         # one has cut into the other
+        return None
     return module
 
 
@@ -542,7 +554,8 @@ class Tried:
     """A student's numbers on several rows, to be held against those of a page with a mistake.
 
     The first row is the one that failed; others follow until the array that was wrong first there
-    is wrong on `most` of them.
+    is wrong on `most` of them. Of a step, all arrays must agree, for what is wrong with one is
+    seen in the others.
     """
 
     def __init__(self, compute, student, row, most=ROWS):
@@ -560,11 +573,12 @@ class Tried:
         """Does the page with a mistake give the student's numbers?
 
         On the first row it must give the first array that is wrong, times `sign`, and spoil none
-        that is right. Other rows must agree in that array.
+        that is right. Other rows must agree in that array, of a step in all.
         """
+        every = self.rows[0][0][0].endswith("_")
         return any(seen for *_, seen in self.rows) and all(
             does_the_same(self.signed(attempt(self.compute, module, row), sign), theirs, right,
-                          self.which, row is self.rows[0][0])
+                          self.which, row is self.rows[0][0], every)
             for row, theirs, right, _ in self.rows)
 
     def signed(self, arrays, sign):
@@ -596,10 +610,11 @@ def wrong_arrays(theirs, right):
     return [i for i, (a, b) in enumerate(zip(theirs, right)) if distance(a, b) > 1e-9]
 
 
-def does_the_same(ours, theirs, right, which, strict):
+def does_the_same(ours, theirs, right, which, strict, every):
     """Is array number `which` the same in both, to a hundredth of what is wrong with it?
 
     strict    ours must also be right wherever theirs is
+    every     all arrays must be the same
     """
     mine, wrong = wrong_arrays(ours, right), wrong_arrays(theirs, right)
     if None in mine or None in wrong:
@@ -608,10 +623,15 @@ def does_the_same(ours, theirs, right, which, strict):
         return mine == wrong
     if strict and not set(mine) <= set(wrong):
         return False
-    if which not in wrong:
-        return which not in mine
-    off = distance(theirs[which], right[which])
-    return distance(ours[which], theirs[which]) <= 0.01 * (min(off, 1e3) if off < np.inf else 1)
+    looked_at = {*mine, *wrong} if every else {which} & {*mine, *wrong}
+    return looked_at <= set(wrong) and all(
+        distance(ours[i], theirs[i]) <= 0.01 * reach(distance(theirs[i], right[i]))
+        for i in looked_at)
+
+
+def reach(off):
+    """How far off an array is, as a bound for how near another must come."""
+    return min(off, 1e3) if off < np.inf else 1
 
 
 def distance(a, b):

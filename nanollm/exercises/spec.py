@@ -224,7 +224,7 @@ def expect(what, got, want, *, tried=None, tol=1e-9, dtype=None, likely=None):
     with np.errstate(invalid="ignore"):
         error = np.abs(got - want)
     if not np.all((error <= tol * max(scale, 0.1)) | (got == want)):
-        likely = likely or of_values(got, want)
+        likely = likely or of_values(got, want, tol * max(scale, 0.1))
         if want.size > 16:                                      # too many to show: the worst
             at = np.unravel_index(np.where(np.isnan(error), np.inf, error).argmax(), want.shape)
             what, got, want = f"{what}, worst at {list(map(int, at))},", got[at], want[at]
@@ -247,19 +247,24 @@ def of_shape(got, want):
     return None
 
 
-def of_values(got, want):
-    """What wrong values suggest: the first explanation that fits, as lines."""
+def of_values(got, want, close):
+    """What wrong values suggest: the first explanation that fits, as lines.
+
+    close    how far an entry may be off
+    """
     if not np.isfinite(got).all() and np.isfinite(want).all():
         bad = ~np.isfinite(got)
         return ["look for 0 / 0, log(0), inf - inf, or an exp that overflows", *where(bad)]
-    if want.any() and not got.any():
+    if want.ndim and want.any() and not got.any():
         return ["it is zero everywhere: never filled in?"]
     if diagnosis.near(got, want):
         return ["it agrees to five digits: look for a float32 on the way, a constant with too few "
                 "digits,\nor an epsilon that is not in the equation"]
     ratio = (got * want).sum() / max((want ** 2).sum(), np.finfo(float).tiny)
     if diagnosis.near(got, ratio * want):
-        return diagnosis.factor(ratio, [])
+        lines = diagnosis.factor(ratio, [])
+        if want.size > 1 or ratio == -1 or len(lines) > 1:      # any number is another's multiple
+            return lines
     if want.ndim > 1 and diagnosis.near(got, want.swapaxes(-1, -2)):
         return ["it is transposed: exchange the factors, or move a .T"]
     if want.ndim and want.shape[-1] > 1:
@@ -271,7 +276,7 @@ def of_values(got, want):
         right, ours = want.sum(axis=-1), got.sum(axis=-1)
         if np.abs(right - 1).max() < 1e-9 and np.abs(ours - 1).max() > 1e-6:
             return [rows(got)]
-    return where(np.abs(got - want) > diagnosis.NEAR * max(np.abs(want).max(), diagnosis.NEAR))
+    return where(np.abs(got - want) > close)
 
 
 def rows(got):

@@ -9,8 +9,9 @@ Equation    m ← β₁ m + (1 - β₁) g                 mean of recent gradien
             L2 regularization, the decay would be divided by √v̂ like the rest.
             `scale` is the clipping factor (descent.py), applied to g as it is read.
 
-Shapes      w, dw, m, v, all of one shape, any
-Saved       nothing: a step is not differentiated. It writes into w, m and v
+Shapes      w, dw, m, v, all of one shape, any, () too
+Saved       nothing: a step is not differentiated. It writes into w, m and v, leaves dw as it is,
+            and returns nothing
 
 Source      Adam: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1;
             AdamW: Loshchilov & Hutter 2019 (arXiv 1711.05101), algorithm 2

@@ -6,9 +6,10 @@ Equation    sgd        w ← w - η g
             `scale` is the clipping factor, applied as g is read, so that no gradient is rewritten.
             clip_factor makes it of ‖g‖², the sum of the gradients' squared norms, and c, its limit.
 
-Shapes      w, dw, u, all of one shape, any; squared_norm(x) → one number;
+Shapes      w, dw, u, all of one shape, any, () too; squared_norm(x) → one number;
             clip_factor(number) → one number. (On a GPU these numbers stay there: nobody waits.)
-Saved       nothing: a step is not differentiated. It writes into w and u, hence the names' `_`
+Saved       nothing: a step is not differentiated. It writes into w and u, hence the names' `_`,
+            leaves dw as it is, and returns nothing
 
 Source      momentum: Polyak 1964, in the form of Sutskever et al. 2013, equations 1 and 2;
             clipping by global norm: Pascanu, Mikolov & Bengio 2013, algorithm 1
@@ -44,7 +45,8 @@ def squared_norm(x):
 def clip_factor(squared, *, limit, most=1.0):
     """min(most, limit / norm), from the norm's square; no limit where it is 0 or None.
 
-    most    1 / n, if g is the sum of n gradients whose mean is meant
+    squared  may be 0, and may be float32; the factor is computed in float64
+    most     1 / n, if g is the sum of n gradients whose mean is meant
     """
     norm = math.sqrt(squared)
     return limit / norm if limit and most * norm > limit else most
