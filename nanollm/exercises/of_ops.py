@@ -21,7 +21,7 @@ import numpy as np
 
 from nanollm import checkout, diagnosis, gradcheck, ops as reference
 from nanollm.exercises import stubs
-from nanollm.exercises.spec import Exercise, Wrong, call, expect, kind, pair, spared
+from nanollm.exercises.spec import Exercise, Wrong, call, expect, kind, pair, spared, wrapped
 from nanollm.gradcheck import flat
 
 NUMBERS = np.ndarray | np.generic | float | int
@@ -548,6 +548,19 @@ def planted(page, *suspects):
     except SyntaxError:                                         # one has cut into the other
         return None
     return module
+
+
+def named(page, rows, same):
+    """The words of the suspect, or of two at once, that makes of the page what `same` looks for.
+
+    same    a function of a module, the page with its mistakes: is it like the student's?
+    """
+    for some in itertools.chain(zip(rows), itertools.combinations(rows, 2)):
+        module = planted(page, *some)
+        if module and same(module):
+            words = [wrapped(row[-1]) for row in some]
+            return words[0] if len(some) == 1 else ["two mistakes at once give this:", *words]
+    return None
 
 
 class Tried:

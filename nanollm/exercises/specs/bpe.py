@@ -6,11 +6,10 @@ is told by the counts: how often the student's pair occurs at that moment, and h
 one.
 """
 
-import itertools
 import numbers
 from types import SimpleNamespace
 
-from nanollm.exercises.of_ops import attempt, planted
+from nanollm.exercises.of_ops import attempt, named, planted
 from nanollm.exercises.spec import Exercise, Wrong, call, given, spared, wrapped
 from nanollm.text import merges as fast
 
@@ -153,14 +152,7 @@ def results(module, name):
 def known(student, name):
     """The words of the mistake, or of two, that give the student's results; None if none does."""
     theirs, rows = results(student, name), [row for row in SUSPECTS if row[0] == name]
-    for row in rows:
-        if results(planted(PAGE, row), name) == theirs:
-            return wrapped(row[-1])
-    for two in itertools.combinations(rows, 2):
-        both = planted(PAGE, *two)
-        if both and results(both, name) == theirs:
-            return ["two mistakes at once give this:", *(wrapped(row[-1]) for row in two)]
-    return None
+    return named(PAGE, rows, lambda module: results(module, name) == theirs)
 
 
 def compare(student, name, what, rule):
