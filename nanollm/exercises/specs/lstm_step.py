@@ -269,8 +269,8 @@ def check_forward(student):
     (_, want_h, want_c), _ = ops.lstm(arrays[0][:, None], *arrays[1:])
     tried = dict(zip(NAMES, arrays))
     likely = (
-        "open and closed gates are right; what is left is the sum a = x w + h u + b, how it is\ncut "
-        "into quarters, (B, H) each, and what the sigmoid and tanh do between their ends")
+        "open and closed gates are right; what is left is the sum a = x w + h u + b, how it\nis "
+        "cut into quarters, (B, H) each, and what the sigmoid and tanh do between their ends")
     with explaining(student, False):
         expect("the new cell c'", c, want_c, tried=tried, likely=likely)
         expect("the new state h'", h, want_h, tried=tried, likely=likely)
