@@ -516,11 +516,7 @@ class Suspects:
         for one in seen:
             if tried.same(planted(self.page, one), sign=-1):
                 return ["the sign is flipped; with the other sign it is a known mistake:", one[-1]]
-        for one, other in itertools.combinations(seen, 2):
-            both = planted(self.page, one, other)
-            if both and tried.same(both):
-                return ["two mistakes at once give these numbers:", one[-1], other[-1]]
-        return None
+        return two_at_once(self.page, seen, tried.same)
 
 
 def of_axes(page):
@@ -555,11 +551,19 @@ def named(page, rows, same):
 
     same    a function of a module, the page with its mistakes: is it like the student's?
     """
-    for some in itertools.chain(zip(rows), itertools.combinations(rows, 2)):
-        module = planted(page, *some)
-        if module and same(module):
-            words = [wrapped(row[-1]) for row in some]
-            return words[0] if len(some) == 1 else ["two mistakes at once give this:", *words]
+    for row in rows:
+        if same(planted(page, row)):
+            return wrapped(row[-1])
+    words = two_at_once(page, rows, same)
+    return words and [*map(wrapped, words)]
+
+
+def two_at_once(page, rows, same):
+    """The words of the two suspects that together do what `same` looks for; None if none do."""
+    for one, other in itertools.combinations(rows, 2):
+        both = planted(page, one, other)
+        if both and same(both):
+            return ["two mistakes at once give these numbers:", one[-1], other[-1]]
     return None
 
 
@@ -614,6 +618,14 @@ def attempt(compute, module, row):
             return compute(module, row)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+
+
+def alike(ours, theirs):
+    """Do two attempts end alike: with the same text, or with the same arrays?"""
+    if isinstance(ours, str) or isinstance(theirs, str):
+        return type(ours) is type(theirs) and ours == theirs
+    return all(a.shape == b.shape and np.allclose(a, b, 0, 1e-9, equal_nan=True)
+               for a, b in zip(ours, theirs))
 
 
 def wrong_arrays(theirs, right):

@@ -6,25 +6,23 @@ STEP = "    u *= mu\n    u += scale * dw\n    w -= lr * u"
 SUM = 'float(np.einsum("i,i->", x.reshape(-1), x.reshape(-1), dtype=np.float64))'
 FACTOR = "limit / norm if limit and most * norm > limit else most"
 
+SCALE = (
+    ("dw", "the clipping factor `scale` is not used"),
+    ("dw / scale", "`scale` divides; the gradient is multiplied by it"),
+    ("np.clip(dw, -scale, scale)",
+     "each entry is clipped alone; `scale` is a factor of the whole gradient"))
+
 EXERCISE = exercise(
     "descent", title="Gradient descent, momentum, clipping", notebook="07_optimizers",
     ops=("sgd_", "momentum_", "squared_norm", "clip_factor"),
     blanks=("sgd_", "momentum_", "squared_norm", "clip_factor"),
     suspects=(
-        ("sgd_", "scale * dw", "dw", "the clipping factor `scale` is not used"),
+        *((op, "scale * dw", *mistake) for op in ("sgd_", "momentum_") for mistake in SCALE),
         ("sgd_", "w -=", "w +=", "uphill: the step goes against the gradient"),
         ("sgd_", "lr * scale", "scale", "the learning rate is not used"),
         ("sgd_", "w -= lr", "w -= 0.1", "the learning rate is written as a number"),
         ("sgd_", "scale * dw", "scale ** 2 * dw", "`scale` counts twice"),
-        ("sgd_", "scale * dw", "dw / scale", "`scale` divides; the gradient is multiplied by it"),
-        ("sgd_", "scale * dw", "np.clip(dw, -scale, scale)",
-         "each entry is clipped alone; `scale` is a factor of the whole gradient"),
         ("sgd_", "scale * dw", "scale * np.sign(dw)", "only the gradient's sign is used"),
-        ("momentum_", "scale * dw", "dw", "the clipping factor `scale` is not used"),
-        ("momentum_", "scale * dw", "dw / scale",
-         "`scale` divides; the gradient is multiplied by it"),
-        ("momentum_", "scale * dw", "np.clip(dw, -scale, scale)",
-         "each entry is clipped alone; `scale` is a factor of the whole gradient"),
         ("momentum_", "w -=", "w +=", "uphill: the step goes against u"),
         ("momentum_", "u += scale", "u -= scale", "the gradient is subtracted from u; this form is "
          "u ← μ u + g, w ← w - η u"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from nanollm import ops
 from nanollm.errors import InputError
-from nanollm.exercises.of_ops import attempt, named
+from nanollm.exercises.of_ops import alike, attempt, named
 from nanollm.exercises.spec import Exercise, Wrong, call, expect, kind
 from nanollm.exercises.stubs import WRITE_ME
 
@@ -220,19 +220,12 @@ def result(module, case):
     return "InputError" if refused else found           # what it says is the student's own
 
 
-def same(ours, theirs):
-    if isinstance(ours, str) or isinstance(theirs, str):
-        return type(ours) is type(theirs) and ours == theirs
-    return all(a.shape == b.shape and np.allclose(a, b, 0, 1e-9, equal_nan=True)
-               for a, b in zip(ours, theirs))
-
-
 @functools.cache
 def known(student):
     """The words of the mistake, or of two, that give the student's results; None if none does."""
     theirs = [result(student, case) for case in CASES]
     return named(PAGE, SUSPECTS, lambda module: all(
-        same(result(module, case), their) for case, their in zip(CASES, theirs)))
+        alike(result(module, case), their) for case, their in zip(CASES, theirs)))
 
 
 def portions(student, sizes, heads=1):
